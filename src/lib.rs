@@ -1,1 +1,5 @@
 //! The refund service.
+
+pub mod domain;
+pub mod provider;
+pub mod store;

@@ -1,0 +1,286 @@
+//! What an account as a whole allows now: pause, block, breaker, throttle, retry budget, rate slot.
+//!
+//! Pure functions over rows that the store locks, so that all replicas share one breaker and one budget.
+
+use std::time::Duration;
+
+use super::answer::{BlockCause, Signal};
+use super::refund::Wait;
+use super::timestamp::Timestamp;
+
+/// Retry tokens are counted in thousandths, so that a slow refill is exact.
+const TOKEN_MILLI: i64 = 1_000;
+
+/// The numbers of an account's admission.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AdmissionPolicy {
+    /// Failures in a row that open the breaker.
+    pub breaker_failures: u32,
+    /// How long the breaker stays open before one probe.
+    pub breaker_open: Duration,
+    /// The first wait before a blocked account is probed; doubled each time.
+    pub probe_base: Duration,
+    /// The longest wait between probes.
+    pub probe_max: Duration,
+    /// Retry tokens when full.
+    pub retry_tokens_max: u32,
+    /// Tokens that one resend costs.
+    pub retry_cost: u32,
+    /// Tokens that come back each second.
+    pub retry_refill_per_s: u32,
+    /// The rate budget, if the provider or the configuration names one.
+    pub rate: Option<Rate>,
+}
+
+/// A rate budget: one request in `every`, shared by all who name the same bucket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rate {
+    /// The bucket, such as `afterpay-au/refund`.
+    pub bucket: String,
+    /// The least time between two slots. No bursts: a window limit counts them.
+    pub every: Duration,
+}
+
+/// How an account stands; one row, shared by all replicas.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AccountState {
+    /// An operator's pause.
+    pub paused: Option<Pause>,
+    /// The provider refuses the account.
+    pub blocked: Option<Block>,
+    /// Failures in a row.
+    pub failures: u32,
+    /// The breaker is open until then, then one probe goes out.
+    pub open_until: Option<Timestamp>,
+    /// The provider asked for quiet until then.
+    pub throttled_until: Option<Timestamp>,
+    /// Retry tokens spent, in thousandths.
+    pub retry_spent_milli: i64,
+    /// When `retry_spent_milli` was last reckoned.
+    pub retry_reckoned: Option<Timestamp>,
+}
+
+/// An operator's pause.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pause {
+    /// Who.
+    pub by: String,
+    /// Why.
+    pub note: String,
+    /// Until when; `None` until resumed.
+    pub until: Option<Timestamp>,
+}
+
+/// A block: the provider refuses the account, not a refund.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Block {
+    /// Why.
+    pub cause: BlockCause,
+    /// Since when.
+    pub since: Timestamp,
+    /// When the next single refund probes it.
+    pub probe_at: Timestamp,
+    /// Probes that failed.
+    pub probes: u32,
+}
+
+/// How many refunds of an account may be claimed now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Claimable {
+    /// As many as there is room for.
+    All,
+    /// Those that wait for an answer already, none that was never sent: the account is paused.
+    Started,
+    /// One, to see whether the account or the provider has recovered.
+    Probe,
+    /// None.
+    Nothing,
+}
+
+/// Not now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NotNow {
+    /// What it waits for.
+    pub wait: Wait,
+    /// How long.
+    pub delay: Duration,
+}
+
+impl AccountState {
+    fn is_paused(&self, now: Timestamp) -> bool {
+        self.paused
+            .as_ref()
+            .is_some_and(|p| p.until.is_none_or(|until| until > now))
+    }
+
+    /// What may be claimed now.
+    pub fn claimable(&self, now: Timestamp) -> Claimable {
+        let probe_at = [self.blocked.as_ref().map(|b| b.probe_at), self.open_until]
+            .into_iter()
+            .flatten()
+            .max();
+        match probe_at {
+            Some(at) if at > now => Claimable::Nothing,
+            Some(_) => Claimable::Probe,
+            None if self.is_paused(now) => Claimable::Started,
+            None => Claimable::All,
+        }
+    }
+
+    /// The state after one refund was handed out as a probe: no second one until it had its time.
+    #[must_use]
+    pub fn probe_taken(&self, lease: Duration, now: Timestamp) -> Self {
+        let mut state = self.clone();
+        if let Some(block) = &mut state.blocked {
+            block.probe_at = now.plus(lease);
+        }
+        state.open_until = state.open_until.map(|_| now.plus(lease));
+        state
+    }
+
+    /// Spends what a send costs: a slot in the bucket and, for a resend, retry tokens.
+    ///
+    /// # Errors
+    /// [`NotNow`] when the account is paused, blocked (and this is no probe) or has nothing left to spend.
+    pub fn admit(
+        &self,
+        policy: &AdmissionPolicy,
+        bucket_next_free: Option<Timestamp>,
+        ask: Ask,
+        now: Timestamp,
+    ) -> Result<Admitted, NotNow> {
+        if self.is_paused(now) {
+            let until = self.paused.as_ref().and_then(|p| p.until);
+            let delay = until.map_or(policy.probe_base, |until| until.since(now));
+            return Err(NotNow {
+                wait: Wait::AccountPaused,
+                delay,
+            });
+        }
+        if !ask.probe {
+            if let Some(block) = &self.blocked {
+                return Err(NotNow {
+                    wait: Wait::AccountBlocked,
+                    delay: block.probe_at.since(now),
+                });
+            }
+            if let Some(until) = self.open_until {
+                return Err(NotNow {
+                    wait: Wait::Breaker,
+                    delay: until.since(now),
+                });
+            }
+        }
+        if let Some(until) = self.throttled_until.filter(|until| *until > now) {
+            return Err(NotNow {
+                wait: Wait::Slot,
+                delay: until.since(now),
+            });
+        }
+        let mut account = self.clone();
+        if ask.resend {
+            account.spend_retry(policy, now)?;
+        }
+        let bucket = match &policy.rate {
+            None => None,
+            Some(rate) => {
+                let free = bucket_next_free.unwrap_or(now);
+                if free > now {
+                    return Err(NotNow {
+                        wait: Wait::Slot,
+                        delay: free.since(now),
+                    });
+                }
+                Some(now.plus(rate.every))
+            }
+        };
+        Ok(Admitted {
+            account,
+            bucket_next_free: bucket,
+        })
+    }
+
+    fn spend_retry(&mut self, policy: &AdmissionPolicy, now: Timestamp) -> Result<(), NotNow> {
+        let refill_milli_per_s = i64::from(policy.retry_refill_per_s) * TOKEN_MILLI;
+        let idle_ms = self
+            .retry_reckoned
+            .map_or(0, |at| i64::try_from(now.since(at).as_millis()).unwrap_or(0));
+        let refilled = idle_ms.saturating_mul(refill_milli_per_s) / 1_000;
+        let spent = self.retry_spent_milli.saturating_sub(refilled).max(0);
+        let cost = i64::from(policy.retry_cost) * TOKEN_MILLI;
+        let over = spent + cost - i64::from(policy.retry_tokens_max) * TOKEN_MILLI;
+        if over > 0 {
+            let wait_ms = (over.saturating_mul(1_000) / refill_milli_per_s.max(1)).max(1);
+            let delay = Duration::from_millis(u64::try_from(wait_ms).unwrap_or(u64::MAX));
+            return Err(NotNow {
+                wait: Wait::Backoff,
+                delay,
+            });
+        }
+        self.retry_spent_milli = spent + cost;
+        self.retry_reckoned = Some(now);
+        Ok(())
+    }
+
+    /// The state after an answer told something of the account.
+    #[must_use]
+    pub fn observe(&self, signals: &[Signal], policy: &AdmissionPolicy, now: Timestamp) -> Self {
+        let mut state = self.clone();
+        for signal in signals {
+            match signal {
+                Signal::Healthy => {
+                    state.blocked = None;
+                    state.failures = 0;
+                    state.open_until = None;
+                }
+                Signal::Block(cause) => {
+                    let (since, probes) = state
+                        .blocked
+                        .map_or((now, 0), |b| (b.since, b.probes.saturating_add(1)));
+                    let wait = doubled(policy.probe_base, probes, policy.probe_max);
+                    state.blocked = Some(Block {
+                        cause: *cause,
+                        since,
+                        probe_at: now.plus(wait),
+                        probes,
+                    });
+                }
+                Signal::Throttle(quiet) => {
+                    let until = now.plus(*quiet);
+                    state.throttled_until = Some(state.throttled_until.map_or(until, |at| at.max(until)));
+                }
+                Signal::Trouble => {
+                    state.failures = state.failures.saturating_add(1);
+                    if state.failures >= policy.breaker_failures {
+                        state.open_until = Some(now.plus(policy.breaker_open));
+                    }
+                }
+            }
+        }
+        state
+    }
+}
+
+/// What a send asks of its account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ask {
+    /// It was claimed as a probe of a blocked account or an open breaker.
+    pub probe: bool,
+    /// The same key was sent before.
+    pub resend: bool,
+}
+
+/// What a send spent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Admitted {
+    /// The account after it.
+    pub account: AccountState,
+    /// When the bucket's next slot is free.
+    pub bucket_next_free: Option<Timestamp>,
+}
+
+/// `base` doubled `times` times, at most `max`.
+pub(super) fn doubled(base: Duration, times: u32, max: Duration) -> Duration {
+    base.checked_mul(1_u32.checked_shl(times.min(31)).unwrap_or(u32::MAX))
+        .map_or(max, |d| d.min(max))
+}

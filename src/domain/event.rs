@@ -1,0 +1,52 @@
+//! Events: one per change of state, in per-refund order from 1. What a stream tells and history keeps.
+
+use super::id::RefundId;
+use super::refund::{Failure, StateKind, Success};
+use super::timestamp::Timestamp;
+
+/// Who did it, and in which trace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Actor {
+    /// A caller's name, or `dispatcher`.
+    pub name: String,
+    /// The trace in which it was done.
+    pub trace_id: Option<String>,
+}
+
+impl Actor {
+    /// The engine itself.
+    pub const DISPATCHER: &'static str = "dispatcher";
+
+    /// The engine, in a trace.
+    pub fn dispatcher(trace_id: Option<String>) -> Self {
+        Self {
+            name: Self::DISPATCHER.to_owned(),
+            trace_id,
+        }
+    }
+}
+
+/// One change of state, as it was seen then.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// The refund.
+    pub refund_id: RefundId,
+    /// From 1, without holes.
+    pub sequence: i64,
+    /// Place in the order of all events; given after commit, without holes.
+    pub position: Option<i64>,
+    /// The state before; `None` for the first event.
+    pub previous: Option<StateKind>,
+    /// The state after.
+    pub state: StateKind,
+    /// Why it failed, or was refused.
+    pub failure: Option<Failure>,
+    /// What went back.
+    pub success: Option<Success>,
+    /// One sentence for people.
+    pub note: Option<String>,
+    /// Who did it.
+    pub actor: Actor,
+    /// When.
+    pub time: Timestamp,
+}

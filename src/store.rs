@@ -1,0 +1,277 @@
+//! Where refunds live: the trait, and its forms. The only room that knows SQL.
+//!
+//! Methods are intentions. Each is one transaction and takes a batch; no transaction leaves the room. What a row lock
+//! decides is decided by `domain::decision`. The clock is the store's own: the database's where replicas share it.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::broadcast;
+
+use crate::domain::account::{Account, AccountIdentity};
+use crate::domain::admission::AccountState;
+use crate::domain::answer::{OrderSnapshot, Signal};
+use crate::domain::attempt::Attempt;
+use crate::domain::attempt::AttemptEnd;
+use crate::domain::decision::{Acceptance, Intent};
+use crate::domain::event::Event;
+use crate::domain::guard::Guard;
+use crate::domain::id::{AccountName, AttemptId, CallerName, RefundId, RequestId};
+use crate::domain::plan::Jitter;
+use crate::domain::refund::{Change, IllegalTransition, NewRefund, Refund};
+use crate::domain::timestamp::Timestamp;
+
+/// Why the store could not do it. Nothing is half done after any of these.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The database cannot be reached, is busy, or ended the transaction: the same call may succeed later.
+    #[error("the database is away: {context}")]
+    Away {
+        /// What was being done.
+        context: &'static str,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A row says what no code of ours writes.
+    #[error("inconsistent row: {table}.{column} of {id}")]
+    Inconsistent {
+        /// The table.
+        table: &'static str,
+        /// The column.
+        column: &'static str,
+        /// The row.
+        id: String,
+    },
+    /// The schema is not the one this program knows.
+    #[error("the schema is not current: {0}")]
+    Schema(String),
+    /// Another process has the SQLite file.
+    #[error("another process is using {0}")]
+    InUse(String),
+    /// An account's merchant or base URL changed while it has open refunds.
+    #[error("account {account}: {field} changed from {stored} to {configured} while {open} refunds are open")]
+    AccountChanged {
+        /// The account.
+        account: AccountName,
+        /// `merchant`, `base_url` or `provider`.
+        field: &'static str,
+        /// As stored with the refunds.
+        stored: String,
+        /// As configured now.
+        configured: String,
+        /// How many are open.
+        open: u64,
+    },
+    /// The law of states forbids it: a fault in this program.
+    #[error(transparent)]
+    Illegal(#[from] IllegalTransition),
+    /// The database refused it as a breach of a constraint, or in a way that no retry mends: a fault in this program.
+    #[error("the database refused: {context}")]
+    Refused {
+        /// What was being done.
+        context: &'static str,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+/// Shorthand.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// The right to work on a refund until another takes it. Every write of a worker names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lease {
+    /// The refund.
+    pub refund_id: RefundId,
+    /// Who holds it.
+    pub worker: String,
+    /// The fencing token: one higher each time it is claimed.
+    pub token: i64,
+}
+
+/// What a worker asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClaimAsk {
+    /// Who asks.
+    pub worker: String,
+    /// How long the lease is.
+    pub lease: Duration,
+    /// Per account, for how many refunds there is room.
+    pub rooms: Vec<(AccountName, usize)>,
+}
+
+/// A refund whose time has come, leased.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claimed {
+    /// The refund as it stands.
+    pub refund: Refund,
+    /// The right to work on it.
+    pub lease: Lease,
+    /// Handed out alone, to see whether the account or the provider has recovered.
+    pub probe: bool,
+    /// Whether a worker that lost its lease had it before.
+    pub taken_over: bool,
+    /// The store's clock at the claim.
+    pub now: Timestamp,
+}
+
+/// What became of an intent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Begun {
+    /// Committed: the refund is SENDING, the slot is spent; send now.
+    Go(Box<Refund>),
+    /// Not now, or never: the refund waits or failed by a rule, and the lease is released.
+    Stay(Box<Refund>),
+    /// The lease was lost: nothing was written.
+    Stale,
+}
+
+/// A step to be recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// The account whose call it was.
+    pub account: AccountName,
+    /// The round trip, if there was one.
+    pub attempt: Option<AttemptRecord>,
+    /// What happened to each refund.
+    pub members: Vec<Member>,
+    /// What the answer told of the account.
+    pub signals: Vec<Signal>,
+    /// What was seen of the order, to be told to its guard.
+    pub snapshot: Option<OrderSnapshot>,
+    /// In which trace.
+    pub trace_id: Option<String>,
+}
+
+/// What is written of a round trip.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AttemptRecord {
+    /// The end of an attempt whose intent was committed.
+    End(AttemptId, AttemptEnd),
+    /// A whole round trip that needs no intent: a lookup.
+    Whole(Box<Attempt>),
+}
+
+/// One refund of a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// The right to change it.
+    pub lease: Lease,
+    /// What happened.
+    pub change: Option<Change>,
+    /// Whether the worker goes on with it.
+    pub keep: bool,
+}
+
+/// What became of one member of a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Recorded {
+    /// Applied: the refund after it.
+    Applied(Box<Refund>),
+    /// The lease was lost: the round trip was kept as late evidence, no state was changed.
+    Stale,
+}
+
+/// Everything known of one refund.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct History {
+    /// Its events, in order.
+    pub events: Vec<Event>,
+    /// Its round trips, in order of their beginning.
+    pub attempts: Vec<Attempt>,
+}
+
+/// What `recover` did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Recovery {
+    /// Refunds that were PENDING or SENDING and are UNKNOWN now.
+    pub made_unknown: Vec<RefundId>,
+    /// Open refunds whose last change is after the restore point: the clocks or the restore point are wrong.
+    pub after_restore_point: Vec<RefundId>,
+}
+
+/// Numbers of one account's queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Depth {
+    /// The account.
+    pub account: AccountName,
+    /// Its refunds that are not final.
+    pub open: u64,
+}
+
+/// Keeps refunds.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// The store's clock.
+    async fn now(&self) -> Result<Timestamp>;
+
+    /// Whether the database answers and its schema is at least the one this program knows.
+    async fn ready(&self) -> Result<()>;
+
+    /// Makes accounts known: their state rows exist after it.
+    ///
+    /// # Errors
+    /// [`Error::AccountChanged`] when an account with open refunds has another merchant or base URL now.
+    async fn register(&self, accounts: &[AccountIdentity]) -> Result<()>;
+
+    /// Accepts wishes, each on its own: one that is refused takes no other down. In the order given; a twin in the
+    /// batch is a replay.
+    async fn create(&self, batch: Vec<NewRefund>) -> Result<Vec<Acceptance>>;
+
+    /// The refund with that id.
+    async fn find(&self, id: RefundId) -> Result<Option<Refund>>;
+
+    /// The refund that has a caller's key.
+    async fn find_by_request(&self, caller: &CallerName, request_id: &RequestId) -> Result<Option<Refund>>;
+
+    /// Everything known of a refund.
+    async fn history(&self, id: RefundId) -> Result<History>;
+
+    /// Leases due work, oldest due first, at most the room of each account. Never a refund that another has a running
+    /// lease on. Tells of an account that is blocked, broken or paused only what `AccountState::claimable` allows;
+    /// SENDING refunds whose lease ran out are handed out whatever the account's state.
+    async fn claim(&self, ask: &ClaimAsk) -> Result<Vec<Claimed>>;
+
+    /// Makes leases run for `lease` from now. Tells for each whether it is still held.
+    async fn renew(&self, leases: &[Lease], lease: Duration) -> Result<Vec<bool>>;
+
+    /// Gives leases back: the refunds are due at once. A lease that was lost is left alone.
+    async fn release(&self, leases: &[Lease]) -> Result<()>;
+
+    /// One transaction: checks the lease, tells the guard what the preflight saw, asks `domain::decision::begin`,
+    /// and either writes intent, slot and SENDING, or that it waits or has failed.
+    async fn begin(&self, lease: &Lease, intent: &Intent, account: &Account) -> Result<Begun>;
+
+    /// One transaction: the end of a round trip, each member's change, the guard, the account. A member whose lease
+    /// was lost is not changed, and then the round trip is kept as late evidence.
+    async fn record(&self, record: Record, account: &Account) -> Result<Vec<Recorded>>;
+
+    /// Events of one refund after a sequence, in order, at most `limit`.
+    async fn events_after(&self, id: RefundId, sequence: i64, limit: u64) -> Result<Vec<Event>>;
+
+    /// Gives positions to events that have none: per-refund order, no holes. Tells how many it gave. Any replica may
+    /// call it at any time; one at a time does it.
+    async fn sequence_events(&self, limit: u64) -> Result<u64>;
+
+    /// How an account stands; the default for one that is not known.
+    async fn account_state(&self, account: &AccountName) -> Result<AccountState>;
+
+    /// How deep each account's queue is.
+    async fn depths(&self) -> Result<Vec<Depth>>;
+
+    /// The guard of an order.
+    async fn guard(&self, identity: &AccountIdentity, order_key: &str) -> Result<Option<Guard>>;
+
+    /// After a restore to `restored_to`, before any dispatch: what is PENDING or SENDING may have been sent in the time
+    /// that was lost, so it becomes UNKNOWN, by the table (an intent of kind `restore`, unanswered).
+    async fn recover(&self, restored_to: Timestamp, accounts: &[Account], jitter: Jitter)
+    -> Result<Recovery>;
+
+    /// Wakes: a refund id for each change committed by this process.
+    fn changes(&self) -> broadcast::Receiver<RefundId>;
+
+    /// Wakes: work may be due.
+    fn due_work(&self) -> broadcast::Receiver<()>;
+}
