@@ -29,11 +29,7 @@ impl ProviderKind {
         match self {
             Self::Afterpay => {
                 let digits = order.as_str().trim_start_matches('0');
-                if digits.is_empty() {
-                    "0".to_owned()
-                } else {
-                    digits.to_owned()
-                }
+                if digits.is_empty() { "0".to_owned() } else { digits.to_owned() }
             }
             Self::Moyasar => order.as_str().to_ascii_lowercase(),
             Self::Airalo | Self::Worldline => order.as_str().to_owned(),
@@ -89,10 +85,7 @@ pub enum TargetShape {
 
 /// What an account can do: data that the engine obeys and that `AccountService` and `docs/providers.md` show.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is a fact of its own, shown as such"
-)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, shown as such")]
 pub struct Capabilities {
     /// Which shape of target it takes.
     pub shape: TargetShape,
@@ -144,18 +137,12 @@ mod tests {
     #[test]
     fn two_spellings_of_one_order_meet_in_one_guard() {
         let canonical = |p: ProviderKind, o: &str| p.canonical_order(&OrderId::parse(o).unwrap());
-        assert_eq!(
-            canonical(ProviderKind::Afterpay, "00100"),
-            canonical(ProviderKind::Afterpay, "100")
-        );
+        assert_eq!(canonical(ProviderKind::Afterpay, "00100"), canonical(ProviderKind::Afterpay, "100"));
         assert_eq!(canonical(ProviderKind::Afterpay, "000"), "0");
         assert_eq!(
             canonical(ProviderKind::Moyasar, "0191F5A7"),
             canonical(ProviderKind::Moyasar, "0191f5a7")
         );
-        assert_ne!(
-            canonical(ProviderKind::Worldline, "A"),
-            canonical(ProviderKind::Worldline, "a")
-        );
+        assert_ne!(canonical(ProviderKind::Worldline, "A"), canonical(ProviderKind::Worldline, "a"));
     }
 }

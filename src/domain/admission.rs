@@ -108,17 +108,13 @@ pub struct NotNow {
 
 impl AccountState {
     fn is_paused(&self, now: Timestamp) -> bool {
-        self.paused
-            .as_ref()
-            .is_some_and(|p| p.until.is_none_or(|until| until > now))
+        self.paused.as_ref().is_some_and(|p| p.until.is_none_or(|until| until > now))
     }
 
     /// What may be claimed now.
     pub fn claimable(&self, now: Timestamp) -> Claimable {
-        let probe_at = [self.blocked.as_ref().map(|b| b.probe_at), self.open_until]
-            .into_iter()
-            .flatten()
-            .max();
+        let probe_at =
+            [self.blocked.as_ref().map(|b| b.probe_at), self.open_until].into_iter().flatten().max();
         match probe_at {
             Some(at) if at > now => Claimable::Nothing,
             Some(_) => Claimable::Probe,
@@ -152,30 +148,18 @@ impl AccountState {
         if self.is_paused(now) {
             let until = self.paused.as_ref().and_then(|p| p.until);
             let delay = until.map_or(policy.probe_base, |until| until.since(now));
-            return Err(NotNow {
-                wait: Wait::AccountPaused,
-                delay,
-            });
+            return Err(NotNow { wait: Wait::AccountPaused, delay });
         }
         if !ask.probe {
             if let Some(block) = &self.blocked {
-                return Err(NotNow {
-                    wait: Wait::AccountBlocked,
-                    delay: block.probe_at.since(now),
-                });
+                return Err(NotNow { wait: Wait::AccountBlocked, delay: block.probe_at.since(now) });
             }
             if let Some(until) = self.open_until {
-                return Err(NotNow {
-                    wait: Wait::Breaker,
-                    delay: until.since(now),
-                });
+                return Err(NotNow { wait: Wait::Breaker, delay: until.since(now) });
             }
         }
         if let Some(until) = self.throttled_until.filter(|until| *until > now) {
-            return Err(NotNow {
-                wait: Wait::Slot,
-                delay: until.since(now),
-            });
+            return Err(NotNow { wait: Wait::Slot, delay: until.since(now) });
         }
         let mut account = self.clone();
         if ask.resend {
@@ -186,25 +170,18 @@ impl AccountState {
             Some(rate) => {
                 let free = bucket_next_free.unwrap_or(now);
                 if free > now {
-                    return Err(NotNow {
-                        wait: Wait::Slot,
-                        delay: free.since(now),
-                    });
+                    return Err(NotNow { wait: Wait::Slot, delay: free.since(now) });
                 }
                 Some(now.plus(rate.every))
             }
         };
-        Ok(Admitted {
-            account,
-            bucket_next_free: bucket,
-        })
+        Ok(Admitted { account, bucket_next_free: bucket })
     }
 
     fn spend_retry(&mut self, policy: &AdmissionPolicy, now: Timestamp) -> Result<(), NotNow> {
         let refill_milli_per_s = i64::from(policy.retry_refill_per_s) * TOKEN_MILLI;
-        let idle_ms = self
-            .retry_reckoned
-            .map_or(0, |at| i64::try_from(now.since(at).as_millis()).unwrap_or(0));
+        let idle_ms =
+            self.retry_reckoned.map_or(0, |at| i64::try_from(now.since(at).as_millis()).unwrap_or(0));
         let refilled = idle_ms.saturating_mul(refill_milli_per_s) / 1_000;
         let spent = self.retry_spent_milli.saturating_sub(refilled).max(0);
         let cost = i64::from(policy.retry_cost) * TOKEN_MILLI;
@@ -212,10 +189,7 @@ impl AccountState {
         if over > 0 {
             let wait_ms = (over.saturating_mul(1_000) / refill_milli_per_s.max(1)).max(1);
             let delay = Duration::from_millis(u64::try_from(wait_ms).unwrap_or(u64::MAX));
-            return Err(NotNow {
-                wait: Wait::Backoff,
-                delay,
-            });
+            return Err(NotNow { wait: Wait::Backoff, delay });
         }
         self.retry_spent_milli = spent + cost;
         self.retry_reckoned = Some(now);
@@ -234,16 +208,10 @@ impl AccountState {
                     state.open_until = None;
                 }
                 Signal::Block(cause) => {
-                    let (since, probes) = state
-                        .blocked
-                        .map_or((now, 0), |b| (b.since, b.probes.saturating_add(1)));
+                    let (since, probes) =
+                        state.blocked.map_or((now, 0), |b| (b.since, b.probes.saturating_add(1)));
                     let wait = doubled(policy.probe_base, probes, policy.probe_max);
-                    state.blocked = Some(Block {
-                        cause: *cause,
-                        since,
-                        probe_at: now.plus(wait),
-                        probes,
-                    });
+                    state.blocked = Some(Block { cause: *cause, since, probe_at: now.plus(wait), probes });
                 }
                 Signal::Throttle(quiet) => {
                     let until = now.plus(*quiet);
@@ -281,6 +249,5 @@ pub struct Admitted {
 
 /// `base` doubled `times` times, at most `max`.
 pub(super) fn doubled(base: Duration, times: u32, max: Duration) -> Duration {
-    base.checked_mul(1_u32.checked_shl(times.min(31)).unwrap_or(u32::MAX))
-        .map_or(max, |d| d.min(max))
+    base.checked_mul(1_u32.checked_shl(times.min(31)).unwrap_or(u32::MAX)).map_or(max, |d| d.min(max))
 }

@@ -184,10 +184,7 @@ impl OrderSnapshot {
         (self.currency != currency).then(|| Failure {
             reason: FailureReason::CurrencyMismatch,
             provider_code: None,
-            text: Some(format!(
-                "the order is in {}, the refund in {currency}",
-                self.currency
-            )),
+            text: Some(format!("the order is in {}, the refund in {currency}", self.currency)),
         })
     }
 }

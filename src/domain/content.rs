@@ -97,10 +97,7 @@ impl Content {
         differs("metadata", self.metadata != repeat.metadata);
         differs("purchase_time", self.purchase_time != repeat.purchase_time);
         differs("captured_amount", self.captured_amount != repeat.captured_amount);
-        differs(
-            "expected_remaining",
-            self.expected_remaining != repeat.expected_remaining,
-        );
+        differs("expected_remaining", self.expected_remaining != repeat.expected_remaining);
         differs("not_before", self.not_before != repeat.not_before);
         differs("send_before", self.send_before != repeat.send_before);
         differs("retry_of", self.retry_of != repeat.retry_of);

@@ -50,10 +50,7 @@ pub fn accept(
         return if fields.is_empty() {
             Acceptance::Replayed(Box::new(existing.clone()))
         } else {
-            Acceptance::Conflict {
-                refund_id: existing.id,
-                fields,
-            }
+            Acceptance::Conflict { refund_id: existing.id, fields }
         };
     }
     let guard = match new.content.payment().map(|p| p.amount) {
@@ -66,10 +63,7 @@ pub fn accept(
             }
         }
     };
-    Acceptance::Accepted {
-        transition: Box::new(Refund::accept(new, now)),
-        guard,
-    }
+    Acceptance::Accepted { transition: Box::new(Refund::accept(new, now)), guard }
 }
 
 /// The wish to send.
@@ -147,18 +141,12 @@ pub fn begin(
             if let Some(failure) = objection(refund, intent, guard.as_ref(), account, now) {
                 let transition = refund.apply(Change::Reject(failure), actor, now)?;
                 let guard = guard.map(|g| g.moved(refund.held_minor(), transition.refund.held_minor()));
-                return Ok(Verdict::Stay {
-                    transition: Box::new(transition),
-                    guard,
-                });
+                return Ok(Verdict::Stay { transition: Box::new(transition), guard });
             }
             false
         }
         StateKind::Unknown if !plan::may_resend(refund, &account.capabilities, now) => {
-            let change = Change::Wait {
-                wait: Wait::Check,
-                delay: Duration::ZERO,
-            };
+            let change = Change::Wait { wait: Wait::Check, delay: Duration::ZERO };
             let transition = Box::new(refund.apply(change, actor, now)?);
             return Ok(Verdict::Stay { transition, guard });
         }
@@ -170,35 +158,19 @@ pub fn begin(
         | StateKind::Failed
         | StateKind::Canceled
         | StateKind::Reversed) => {
-            return Err(IllegalTransition {
-                state: kind,
-                change: "send",
-            });
+            return Err(IllegalTransition { state: kind, change: "send" });
         }
     };
-    let ask = Ask {
-        probe: intent.probe,
-        resend,
-    };
-    match rows
-        .account_state
-        .admit(&account.admission, rows.bucket_next_free, ask, now)
-    {
+    let ask = Ask { probe: intent.probe, resend };
+    match rows.account_state.admit(&account.admission, rows.bucket_next_free, ask, now) {
         Err(NotNow { wait, delay }) => {
             let transition = Box::new(refund.apply(Change::Wait { wait, delay }, actor, now)?);
             Ok(Verdict::Stay { transition, guard })
         }
         Ok(admitted) => {
-            let change = Change::Send {
-                attempt: intent.attempt,
-                lease: intent.lease,
-            };
+            let change = Change::Send { attempt: intent.attempt, lease: intent.lease };
             let transition = Box::new(refund.apply(change, actor, now)?);
-            Ok(Verdict::Go {
-                transition,
-                guard,
-                admitted: Box::new(admitted),
-            })
+            Ok(Verdict::Go { transition, guard, admitted: Box::new(admitted) })
         }
     }
 }

@@ -19,10 +19,7 @@ impl Actor {
 
     /// The engine, in a trace.
     pub fn dispatcher(trace_id: Option<String>) -> Self {
-        Self {
-            name: Self::DISPATCHER.to_owned(),
-            trace_id,
-        }
+        Self { name: Self::DISPATCHER.to_owned(), trace_id }
     }
 }
 

@@ -38,42 +38,27 @@ pub fn check(text: &str, chars_max: usize) -> Result<(), Rule> {
 pub fn check_metadata(metadata: &BTreeMap<String, String>) -> Vec<(Option<String>, Rule)> {
     let mut faults = Vec::new();
     if metadata.len() > METADATA_ENTRIES_MAX {
-        faults.push((
-            None,
-            Rule::new(format!("must have at most {METADATA_ENTRIES_MAX} entries")),
-        ));
+        faults.push((None, Rule::new(format!("must have at most {METADATA_ENTRIES_MAX} entries"))));
     }
     for (key, value) in metadata {
         let key_fault = check(key, METADATA_KEY_BYTES_MAX).and_then(|()| {
             if key.is_empty() || key.len() > METADATA_KEY_BYTES_MAX {
-                Err(Rule::new(format!(
-                    "key must have 1 to {METADATA_KEY_BYTES_MAX} bytes"
-                )))
+                Err(Rule::new(format!("key must have 1 to {METADATA_KEY_BYTES_MAX} bytes")))
             } else {
                 Ok(())
             }
         });
         let value_fault = check(value, METADATA_VALUE_BYTES_MAX).and_then(|()| {
             if value.len() > METADATA_VALUE_BYTES_MAX {
-                Err(Rule::new(format!(
-                    "must have at most {METADATA_VALUE_BYTES_MAX} bytes"
-                )))
+                Err(Rule::new(format!("must have at most {METADATA_VALUE_BYTES_MAX} bytes")))
             } else {
                 Ok(())
             }
         });
         // A key that may be a card number is not repeated in the fault that refuses it.
-        let named = if key_fault.is_ok() {
-            Some(key.clone())
-        } else {
-            None
-        };
-        faults.extend(
-            [key_fault, value_fault]
-                .into_iter()
-                .filter_map(Result::err)
-                .map(|r| (named.clone(), r)),
-        );
+        let named = if key_fault.is_ok() { Some(key.clone()) } else { None };
+        faults
+            .extend([key_fault, value_fault].into_iter().filter_map(Result::err).map(|r| (named.clone(), r)));
     }
     faults
 }
@@ -84,9 +69,7 @@ pub fn check_email(text: &str) -> Result<(), Rule> {
     check(text, EMAIL_BYTES_MAX)?;
     let (local, domain) = text.split_once('@').ok_or_else(rule)?;
     let labels_fine = domain.contains('.')
-        && domain
-            .split('.')
-            .all(|l| !l.is_empty() && l.chars().all(|c| c.is_alphanumeric() || c == '-'));
+        && domain.split('.').all(|l| !l.is_empty() && l.chars().all(|c| c.is_alphanumeric() || c == '-'));
     if local.is_empty() || !labels_fine || text.len() > EMAIL_BYTES_MAX || local.contains(char::is_whitespace)
     {
         return Err(rule());
@@ -182,14 +165,7 @@ mod tests {
     #[test]
     fn email_addresses_are_checked() {
         assert!(check_email("jane.doe@example.com").is_ok());
-        for text in [
-            "jane",
-            "@example.com",
-            "jane@",
-            "jane@com",
-            "ja ne@example.com",
-            "jane@exa mple.com",
-        ] {
+        for text in ["jane", "@example.com", "jane@", "jane@com", "ja ne@example.com", "jane@exa mple.com"] {
             assert!(check_email(text).is_err(), "{text}");
         }
     }

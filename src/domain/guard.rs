@@ -45,19 +45,12 @@ pub enum GuardRefusal {
 impl Guard {
     /// The guard of an order that nobody knows yet.
     pub fn new(currency: Currency) -> Self {
-        Self {
-            currency,
-            captured_minor: None,
-            confirmed: false,
-            external_minor: 0,
-            own_minor: 0,
-        }
+        Self { currency, captured_minor: None, confirmed: false, external_minor: 0, own_minor: 0 }
     }
 
     /// captured - external - own; `None` while the captured amount is not known.
     pub fn remaining_minor(&self) -> Option<i64> {
-        self.captured_minor
-            .map(|captured| captured - self.external_minor - self.own_minor)
+        self.captured_minor.map(|captured| captured - self.external_minor - self.own_minor)
     }
 
     /// The guard after taking a refund of `amount` in.
@@ -70,18 +63,14 @@ impl Guard {
         let mut guard = self.clone();
         if guard.currency != amount.currency() {
             if guard.confirmed || guard.own_minor > 0 {
-                return Err(GuardRefusal::Currency {
-                    order: guard.currency,
-                });
+                return Err(GuardRefusal::Currency { order: guard.currency });
             }
             // Nothing is held and no provider spoke: what an earlier caller believed binds nobody.
             guard = Self::new(amount.currency());
         }
         if let (None, Some(captured)) = (guard.captured_minor, content.captured_amount) {
             if captured.currency() != guard.currency {
-                return Err(GuardRefusal::Currency {
-                    order: guard.currency,
-                });
+                return Err(GuardRefusal::Currency { order: guard.currency });
             }
             guard.captured_minor = Some(captured.minor());
         }
@@ -89,9 +78,7 @@ impl Guard {
         if let Some(expected) = content.expected_remaining {
             let holds = expected.currency() == guard.currency && remaining == Some(expected.minor());
             if !holds {
-                return Err(GuardRefusal::Expectation {
-                    remaining_minor: remaining,
-                });
+                return Err(GuardRefusal::Expectation { remaining_minor: remaining });
             }
         }
         match remaining {
@@ -113,10 +100,7 @@ impl Guard {
     /// The guard after a refund's held amount went from `before` to `after`.
     #[must_use]
     pub fn moved(&self, before_minor: i64, after_minor: i64) -> Self {
-        Self {
-            own_minor: self.own_minor - before_minor + after_minor,
-            ..self.clone()
-        }
+        Self { own_minor: self.own_minor - before_minor + after_minor, ..self.clone() }
     }
 
     /// The guard after the provider showed the order. Its figures beat a caller's. `own_seen_minor` is the sum of our

@@ -134,19 +134,12 @@ mod tests {
     #[test]
     fn a_key_depends_on_each_part_and_on_nothing_else() {
         assert_eq!(key("shop", "a1", "m"), key("shop", "a1", "m"));
-        let keys = [
-            key("shop", "a1", "m"),
-            key("shop", "a1", "n"),
-            key("shop", "a", "1m"),
-            key("sho", "pa1", "m"),
-        ];
+        let keys =
+            [key("shop", "a1", "m"), key("shop", "a1", "n"), key("shop", "a", "1m"), key("sho", "pa1", "m")];
         for (i, a) in keys.iter().enumerate() {
             assert!(keys.iter().skip(i + 1).all(|b| a != b));
         }
-        assert_eq!(
-            key("shop", "a1", "m").to_string(),
-            "d0e0fbe9-d80d-475e-9c08-4b9632bf0296"
-        );
+        assert_eq!(key("shop", "a1", "m").to_string(), "d0e0fbe9-d80d-475e-9c08-4b9632bf0296");
     }
 
     #[test]

@@ -19,9 +19,7 @@ impl Currency {
         let currency = iso_currency::Currency::from_code(code)
             .ok_or_else(|| Rule::new("must be an ISO 4217 alphabetic code in upper case, such as AUD"))?;
         if currency.exponent().is_none() {
-            return Err(Rule::new(format!(
-                "{code} has no minor unit and cannot be refunded"
-            )));
+            return Err(Rule::new(format!("{code} has no minor unit and cannot be refunded")));
         }
         Ok(Self(currency))
     }
@@ -54,9 +52,7 @@ impl Money {
     /// An amount of zero or more, at most [`AMOUNT_MINOR_MAX`].
     pub fn new(currency: Currency, minor: i64) -> Result<Self, Rule> {
         if !(0..=AMOUNT_MINOR_MAX).contains(&minor) {
-            return Err(Rule::new(format!(
-                "must be from 0 to {AMOUNT_MINOR_MAX} minor units"
-            )));
+            return Err(Rule::new(format!("must be from 0 to {AMOUNT_MINOR_MAX} minor units")));
         }
         Ok(Self { currency, minor })
     }
@@ -66,9 +62,7 @@ impl Money {
         let major = major.normalize();
         let exponent = currency.exponent();
         if major.scale() > exponent {
-            return Err(Rule::new(format!(
-                "{currency} has {exponent} decimal places, {major} has more"
-            )));
+            return Err(Rule::new(format!("{currency} has {exponent} decimal places, {major} has more")));
         }
         let factor = Decimal::from(10_i64.pow(exponent));
         let minor = major

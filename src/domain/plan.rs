@@ -53,10 +53,8 @@ impl Schedule {
     /// The wait before lookup number `checks` + 1: the step, give or take a quarter.
     pub fn check(&self, checks: u32, jitter: Jitter) -> Duration {
         let last = self.check_steps.last().copied().unwrap_or(self.backoff_max);
-        let step = usize::try_from(checks)
-            .ok()
-            .and_then(|i| self.check_steps.get(i).copied())
-            .unwrap_or(last);
+        let step =
+            usize::try_from(checks).ok().and_then(|i| self.check_steps.get(i).copied()).unwrap_or(last);
         step * 3 / 4 + jitter.of(step / 2)
     }
 }
@@ -94,9 +92,7 @@ pub fn may_resend(refund: &Refund, capabilities: &Capabilities, now: Timestamp) 
     let Some(doubt) = refund.state.doubt() else {
         return false;
     };
-    let open = capabilities
-        .resend_window
-        .is_some_and(|window| now < doubt.first_sent.plus(window));
+    let open = capabilities.resend_window.is_some_and(|window| now < doubt.first_sent.plus(window));
     proven && open && doubt.refusal.is_none()
 }
 
@@ -113,11 +109,7 @@ pub fn next_step(refund: &Refund, capabilities: &Capabilities, now: Timestamp) -
         State::Sending { .. } => Step::TakeOver,
         State::Unknown { doubt, .. } => {
             let refusal_due = doubt.refusal.as_ref().map(|r| r.time);
-            match (
-                may_resend(refund, capabilities, now),
-                capabilities.lookup,
-                refusal_due,
-            ) {
+            match (may_resend(refund, capabilities, now), capabilities.lookup, refusal_due) {
                 (true, true, _) => Step::LookUpThenResend,
                 (true, false, _) => Step::Resend,
                 (false, true, _) => Step::LookUp,
@@ -156,9 +148,6 @@ pub fn window_objection(
     (now >= bought.plus(window)).then(|| Failure {
         reason: FailureReason::RefundWindowExpired,
         provider_code: None,
-        text: Some(format!(
-            "bought {bought}, refundable for {} days",
-            window.as_secs() / 86_400
-        )),
+        text: Some(format!("bought {bought}, refundable for {} days", window.as_secs() / 86_400)),
     })
 }

@@ -20,6 +20,7 @@
 //!
 //! `Wait` (and `Absent` or `Review` where they decide nothing) moves a clock and no state.
 
+mod next;
 mod transition;
 
 use std::time::Duration;
@@ -73,14 +74,10 @@ impl StateKind {
         match self {
             Self::Pending => matches!(to, Self::Sending | Self::Canceled | Self::Failed),
             Self::Sending => !matches!(to, Self::Sending | Self::Canceled | Self::Reversed),
-            Self::Unknown => !matches!(
-                to,
-                Self::Pending | Self::Unknown | Self::Canceled | Self::Reversed
-            ),
-            Self::InReview => matches!(
-                to,
-                Self::Unknown | Self::Succeeded | Self::PartiallySucceeded | Self::Failed
-            ),
+            Self::Unknown => !matches!(to, Self::Pending | Self::Unknown | Self::Canceled | Self::Reversed),
+            Self::InReview => {
+                matches!(to, Self::Unknown | Self::Succeeded | Self::PartiallySucceeded | Self::Failed)
+            }
             Self::Succeeded | Self::PartiallySucceeded => matches!(to, Self::Reversed),
             Self::Failed | Self::Canceled | Self::Reversed => false,
         }
@@ -299,16 +296,10 @@ impl Refund {
         let overdue = now.plus(PENDING_OVERDUE_AFTER);
         let due = new.content.not_before.map_or(now, |at| at.max(now));
         let wait = if due > now { Wait::NotBefore } else { Wait::Turn };
-        let send_before = new
-            .content
-            .send_before
-            .unwrap_or_else(|| due.plus(SEND_BEFORE_AFTER));
+        let send_before = new.content.send_before.unwrap_or_else(|| due.plus(SEND_BEFORE_AFTER));
         let actor = Actor {
             name: new.caller.as_str().to_owned(),
-            trace_id: new
-                .trace
-                .as_ref()
-                .and_then(|t| t.parent.split('-').nth(1).map(str::to_owned)),
+            trace_id: new.trace.as_ref().and_then(|t| t.parent.split('-').nth(1).map(str::to_owned)),
         };
         let refund = Self {
             id: new.id,
@@ -329,17 +320,12 @@ impl Refund {
             trace: new.trace,
         };
         let event = refund.event(None, None, actor);
-        Transition {
-            refund,
-            event: Some(event),
-        }
+        Transition { refund, event: Some(event) }
     }
 
     /// The order's key in the over-refund guard; `None` for eSIMs.
     pub fn order_key(&self) -> Option<String> {
-        self.content
-            .payment()
-            .map(|p| self.identity.provider.canonical_order(&p.order_id))
+        self.content.payment().map(|p| self.identity.provider.canonical_order(&p.order_id))
     }
 
     /// What this refund holds of its order's refundable amount, minor units.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::super::event::{Actor, Event};
 use super::super::id::AttemptId;
 use super::super::timestamp::Timestamp;
-use super::{Doubt, Failure, Refund, Refusal, State, StateKind, Success, Wait};
+use super::{Failure, Refund, State, StateKind, Success, Wait};
 
 /// What happened to a refund.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,15 +92,6 @@ pub struct Transition {
     pub event: Option<Event>,
 }
 
-/// A state together with when it is looked at next and from when on it is overdue.
-struct Next {
-    state: State,
-    due: Option<Timestamp>,
-    overdue: Option<Timestamp>,
-    idle_steps: u32,
-    note: Option<String>,
-}
-
 impl Refund {
     /// Applies a change.
     ///
@@ -114,10 +105,7 @@ impl Refund {
     ) -> Result<Transition, IllegalTransition> {
         let from = self.state.kind();
         let name = change.name();
-        let illegal = IllegalTransition {
-            state: from,
-            change: name,
-        };
+        let illegal = IllegalTransition { state: from, change: name };
         let counts_as_send = matches!(change, Change::Send { .. });
         let next = self.next(change, now).ok_or_else(|| illegal.clone())?;
         let to = next.state.kind();
@@ -164,273 +152,6 @@ impl Refund {
             time: self.update_time,
         }
     }
-
-    fn next(&self, change: Change, now: Timestamp) -> Option<Next> {
-        match &self.state {
-            State::Pending { .. } => self.next_of_pending(change, now),
-            State::Sending {
-                attempt: _,
-                started,
-                earlier,
-            } => self.next_of_sending(change, *started, earlier.as_ref(), now),
-            State::Unknown { doubt, .. } => self.next_of_unknown(change, doubt, now),
-            State::InReview { reference, doubt } => {
-                self.next_of_review(change, reference.as_ref(), doubt, now)
-            }
-            State::Succeeded(success) | State::PartiallySucceeded(success) => match change {
-                Change::Reverse => Some(Next::ended(State::Reversed(success.clone()))),
-                _other => None,
-            },
-            State::Failed(_) | State::Canceled | State::Reversed(_) => None,
-        }
-    }
-
-    fn next_of_pending(&self, change: Change, now: Timestamp) -> Option<Next> {
-        match change {
-            Change::Send { attempt, lease } => Some(Next {
-                state: State::Sending {
-                    attempt,
-                    started: now,
-                    earlier: None,
-                },
-                due: Some(now.plus(lease)),
-                overdue: self.overdue,
-                idle_steps: self.idle_steps,
-                note: None,
-            }),
-            Change::Wait { wait, delay } => Some(Next {
-                state: State::Pending { wait },
-                due: Some(now.plus(delay)),
-                overdue: self.overdue,
-                idle_steps: self.idle_steps.saturating_add(u32::from(wait == Wait::Backoff)),
-                note: None,
-            }),
-            Change::Reject(failure) => Some(Next::ended(State::Failed(failure))),
-            Change::Cancel => Some(Next::ended(State::Canceled)),
-            Change::NothingSent { .. }
-            | Change::Unanswered { .. }
-            | Change::Decline { .. }
-            | Change::Review { .. }
-            | Change::Confirm(_)
-            | Change::Absent { .. }
-            | Change::Reverse => None,
-        }
-    }
-
-    fn next_of_sending(
-        &self,
-        change: Change,
-        started: Timestamp,
-        earlier: Option<&Doubt>,
-        now: Timestamp,
-    ) -> Option<Next> {
-        let doubt = || {
-            earlier.cloned().unwrap_or(Doubt {
-                first_sent: started,
-                refusal: None,
-                checks: 0,
-            })
-        };
-        let idle_steps = self.idle_steps.saturating_add(1);
-        match change {
-            Change::NothingSent { wait, delay } => Some(Next {
-                state: match earlier {
-                    None => State::Pending { wait },
-                    Some(doubt) => State::Unknown {
-                        wait,
-                        doubt: doubt.clone(),
-                    },
-                },
-                due: Some(now.plus(delay)),
-                overdue: self.overdue,
-                idle_steps,
-                note: Some("the attempt sent nothing".to_owned()),
-            }),
-            Change::Unanswered { delay, overdue_after } => {
-                let doubt = doubt();
-                let overdue = Some(doubt.first_sent.plus(overdue_after));
-                Some(Next {
-                    state: State::Unknown {
-                        wait: Wait::Check,
-                        doubt,
-                    },
-                    due: Some(now.plus(delay)),
-                    overdue,
-                    idle_steps,
-                    note: Some("no usable answer: the money may have moved".to_owned()),
-                })
-            }
-            Change::Decline {
-                failure,
-                conclusive,
-                delay,
-            } => Some(if conclusive || earlier.is_none() {
-                Next::ended(State::Failed(failure))
-            } else {
-                let refusal = Some(Refusal { failure, time: now });
-                Next {
-                    state: State::Unknown {
-                        wait: Wait::Check,
-                        doubt: Doubt { refusal, ..doubt() },
-                    },
-                    due: Some(now.plus(delay)),
-                    overdue: self.overdue,
-                    idle_steps: 0,
-                    note: Some("a resend was refused, which is not the fate of the first send".to_owned()),
-                }
-            }),
-            Change::Review {
-                reference,
-                delay,
-                overdue_after,
-            } => Some(Next::review(
-                reference,
-                doubt(),
-                now.plus(delay),
-                now.plus(overdue_after),
-            )),
-            Change::Confirm(success) => Some(self.confirmed(success)),
-            Change::Send { .. }
-            | Change::Absent { .. }
-            | Change::Wait { .. }
-            | Change::Reject(_)
-            | Change::Cancel
-            | Change::Reverse => None,
-        }
-    }
-
-    fn next_of_unknown(&self, change: Change, doubt: &Doubt, now: Timestamp) -> Option<Next> {
-        let stay = |wait, doubt, delay| Next {
-            state: State::Unknown { wait, doubt },
-            due: Some(now.plus(delay)),
-            overdue: self.overdue,
-            idle_steps: self.idle_steps.saturating_add(1),
-            note: None,
-        };
-        match change {
-            Change::Send { attempt, lease } => Some(Next {
-                state: State::Sending {
-                    attempt,
-                    started: now,
-                    earlier: Some(doubt.clone()),
-                },
-                due: Some(now.plus(lease)),
-                overdue: self.overdue,
-                idle_steps: self.idle_steps,
-                note: Some("sent again with the same key".to_owned()),
-            }),
-            Change::Decline {
-                failure,
-                conclusive: true,
-                delay: _,
-            } => Some(Next::ended(State::Failed(failure))),
-            Change::Review {
-                reference,
-                delay,
-                overdue_after,
-            } => Some(Next::review(
-                reference,
-                doubt.clone(),
-                now.plus(delay),
-                now.plus(overdue_after),
-            )),
-            Change::Confirm(success) => Some(self.confirmed(success)),
-            Change::Absent {
-                delay,
-                refusal_age_min,
-            } => Some(match &doubt.refusal {
-                Some(refusal) if now >= refusal.time.plus(refusal_age_min) => {
-                    Next::ended(State::Failed(refusal.failure.clone()))
-                }
-                Some(_) | None => {
-                    let checks = doubt.checks.saturating_add(1);
-                    stay(
-                        Wait::Check,
-                        Doubt {
-                            checks,
-                            ..doubt.clone()
-                        },
-                        delay,
-                    )
-                }
-            }),
-            Change::Wait { wait, delay } => Some(stay(wait, doubt.clone(), delay)),
-            Change::Decline {
-                conclusive: false, ..
-            }
-            | Change::NothingSent { .. }
-            | Change::Unanswered { .. }
-            | Change::Reject(_)
-            | Change::Cancel
-            | Change::Reverse => None,
-        }
-    }
-
-    fn next_of_review(
-        &self,
-        change: Change,
-        reference: Option<&String>,
-        doubt: &Doubt,
-        now: Timestamp,
-    ) -> Option<Next> {
-        let overdue = self.overdue.unwrap_or(now);
-        match change {
-            Change::Unanswered { delay, overdue_after } => Some(Next {
-                state: State::Unknown {
-                    wait: Wait::Check,
-                    doubt: doubt.clone(),
-                },
-                due: Some(now.plus(delay)),
-                overdue: Some(now.plus(overdue_after)),
-                idle_steps: 0,
-                note: Some("the review can no longer be found".to_owned()),
-            }),
-            Change::Decline {
-                failure,
-                conclusive: true,
-                delay: _,
-            } => Some(Next::ended(State::Failed(failure))),
-            Change::Review {
-                reference: seen,
-                delay,
-                overdue_after: _,
-            } => {
-                let mut next = Next::review(
-                    seen.or(reference.cloned()),
-                    doubt.clone(),
-                    now.plus(delay),
-                    overdue,
-                );
-                next.idle_steps = self.idle_steps.saturating_add(1);
-                Some(next)
-            }
-            Change::Absent { delay, .. } | Change::Wait { wait: _, delay } => {
-                let checks = doubt.checks.saturating_add(1);
-                let doubt = Doubt {
-                    checks,
-                    ..doubt.clone()
-                };
-                Some(Next::review(reference.cloned(), doubt, now.plus(delay), overdue))
-            }
-            Change::Confirm(success) => Some(self.confirmed(success)),
-            Change::Send { .. }
-            | Change::NothingSent { .. }
-            | Change::Decline {
-                conclusive: false, ..
-            }
-            | Change::Reject(_)
-            | Change::Cancel
-            | Change::Reverse => None,
-        }
-    }
-
-    fn confirmed(&self, success: Success) -> Next {
-        let wanted = self.content.payment().map(|p| p.amount.minor());
-        Next::ended(match (wanted, success.amount_minor) {
-            (Some(wanted), Some(moved)) if moved < wanted => State::PartiallySucceeded(success),
-            (Some(_) | None, Some(_) | None) => State::Succeeded(success),
-        })
-    }
 }
 
 impl Change {
@@ -448,29 +169,6 @@ impl Change {
             Self::Reject(_) => "reject",
             Self::Cancel => "cancel",
             Self::Reverse => "reverse",
-        }
-    }
-}
-
-impl Next {
-    fn ended(state: State) -> Self {
-        Self {
-            state,
-            due: None,
-            overdue: None,
-            idle_steps: 0,
-            note: None,
-        }
-    }
-
-    fn review(reference: Option<String>, doubt: Doubt, due: Timestamp, overdue: Timestamp) -> Self {
-        let state = State::InReview { reference, doubt };
-        Self {
-            state,
-            due: Some(due),
-            overdue: Some(overdue),
-            idle_steps: 0,
-            note: None,
         }
     }
 }

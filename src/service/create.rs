@@ -1,0 +1,212 @@
+//! Accept a refund: decided by key first, then by rules, then by what remains.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use crate::domain::account::{Account, ProviderKind, TargetShape};
+use crate::domain::content::{Content, Target};
+use crate::domain::decision::Acceptance;
+use crate::domain::guard::GuardRefusal;
+use crate::domain::id::{AccountName, ProviderKey, RequestId};
+use crate::domain::plan::window_objection;
+use crate::domain::refund::{NewRefund, Refund, Trace};
+use crate::domain::timestamp::Timestamp;
+
+use super::{Caller, Error, FieldFault, Point, Service};
+
+/// The number of digits that an Afterpay order id may have.
+const AFTERPAY_ORDER_DIGITS_MAX: usize = 20;
+
+/// What a caller asks, well formed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wish {
+    /// The idempotency key.
+    pub request_id: RequestId,
+    /// What is asked.
+    pub content: Content,
+    /// The caller's trace.
+    pub trace: Option<Trace>,
+}
+
+/// A refund that is durable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Created {
+    /// As it stands.
+    pub refund: Refund,
+    /// Whether it had been accepted before.
+    pub replayed: bool,
+}
+
+/// How deep the queues were when last looked at: the bound on a queue is a bound on work, not a law of money, so that
+/// a second's lag is well spent on not counting for each refund.
+#[derive(Debug, Default)]
+pub(super) struct Depths(Mutex<BTreeMap<AccountName, u64>>);
+
+impl Service {
+    /// Accepts a refund. Returns once it is durable.
+    pub async fn create(&self, caller: &Caller, wish: Wish) -> Result<Created, Error> {
+        if !caller.refund {
+            return Err(Error::RightMissing("refund"));
+        }
+        // A replay is decided before any rule that depends on time, configuration or what remains.
+        if let Some(existing) = self.store.find_by_request(&caller.name, &wish.request_id).await? {
+            return replay(existing, &wish.content);
+        }
+        if self.drain.is_cancelled() {
+            return Err(Error::Draining);
+        }
+        let account = self.account_of(caller, &wish.content.account)?;
+        self.check(account, &wish.content).await?;
+        let identity = account.identity.clone();
+        let key = ProviderKey::derive(&caller.name, &wish.request_id, &identity.merchant);
+        let new = NewRefund {
+            id: self.ids.refund_id(),
+            caller: caller.name.clone(),
+            request_id: wish.request_id,
+            content: wish.content,
+            identity,
+            key,
+            trace: wish.trace,
+        };
+        let mut accepted = self.store.create(vec![new]).await?;
+        self.interrupt.at(Point::AfterCreate);
+        match accepted.pop() {
+            Some(Acceptance::Accepted { transition, guard: _ }) => {
+                Ok(Created { refund: transition.refund, replayed: false })
+            }
+            Some(Acceptance::Replayed(refund)) => Ok(Created { refund: *refund, replayed: true }),
+            Some(Acceptance::Conflict { refund_id, fields }) => Err(Error::KeyReused { refund_id, fields }),
+            Some(Acceptance::Refused(refusal)) => Err(refused(refusal)),
+            None => Err(Error::Draining),
+        }
+    }
+
+    /// Looks at the depth of every queue, for the bound that [`Service::create`] keeps.
+    pub async fn refresh_depths(&self) -> Result<(), Error> {
+        let depths = self.store.depths().await?;
+        let fresh = depths.into_iter().map(|d| (d.account, d.open)).collect();
+        *self.depths.0.lock().unwrap_or_else(PoisonError::into_inner) = fresh;
+        Ok(())
+    }
+
+    fn account_of(&self, caller: &Caller, name: &AccountName) -> Result<&Account, Error> {
+        self.accounts
+            .get(name)
+            .filter(|_| caller.may_use(name))
+            .ok_or_else(|| Error::AccountNotFound(name.as_str().to_owned()))
+    }
+
+    /// The rules of the account: shape, currency, window, queue.
+    async fn check(&self, account: &Account, content: &Content) -> Result<(), Error> {
+        let now = self.store.now().await?;
+        let faults = shape_faults(account, content, now);
+        if !faults.is_empty() {
+            return Err(Error::Invalid(faults));
+        }
+        if let Some(failure) =
+            window_objection(content.purchase_time, account.capabilities.refund_window, now)
+        {
+            return Err(Error::RefundWindowExpired(failure.text.unwrap_or_default()));
+        }
+        let depths = self.depths.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if depths.get(&account.identity.name).is_some_and(|depth| *depth >= account.queue_max) {
+            return Err(Error::QueueFull);
+        }
+        Ok(())
+    }
+}
+
+fn replay(existing: Refund, content: &Content) -> Result<Created, Error> {
+    let fields = existing.content.differences(content);
+    if fields.is_empty() {
+        Ok(Created { refund: existing, replayed: true })
+    } else {
+        Err(Error::KeyReused { refund_id: existing.id, fields })
+    }
+}
+
+fn refused(refusal: GuardRefusal) -> Error {
+    match refusal {
+        GuardRefusal::Currency { order } => Error::CurrencyMismatch { order },
+        GuardRefusal::Exceeds { remaining_minor } => Error::AmountExceedsRemaining { remaining_minor },
+        GuardRefusal::Expectation { remaining_minor } => Error::ExpectedRemainingChanged { remaining_minor },
+    }
+}
+
+/// What the account's provider cannot take, all at once.
+fn shape_faults(account: &Account, content: &Content, now: Timestamp) -> Vec<FieldFault> {
+    let (can, provider) = (&account.capabilities, account.identity.provider);
+    let mut faults = Vec::new();
+    match (&content.target, can.shape) {
+        (Target::Payment(_), TargetShape::Esims) => {
+            faults.push(FieldFault::new("payment", format!("{provider} refunds eSIMs: give esims")));
+        }
+        (Target::Esims(_), TargetShape::Payment) => {
+            faults.push(FieldFault::new("esims", format!("{provider} refunds payments: give payment")));
+        }
+        (Target::Payment(payment), TargetShape::Payment) => {
+            if let Some(rule) = order_id_rule(provider, payment.order_id.as_str()) {
+                faults.push(FieldFault::new("payment.order_id", rule));
+            }
+            if payment.transaction_id.is_some() && !can.takes_transaction_id {
+                let rule = format!("{provider} refunds by order: leave it empty");
+                faults.push(FieldFault::new("payment.transaction_id", rule));
+            }
+            let currency = payment.amount.currency();
+            if let Some(taken) = can.currencies.as_ref().filter(|taken| !taken.contains(&currency)) {
+                let codes: Vec<_> = taken.iter().map(|c| c.code()).collect();
+                let rule = format!("the account takes {}", codes.join(", "));
+                faults.push(FieldFault::new("payment.amount.currency_code", rule));
+            }
+            for (name, given) in [
+                ("captured_amount", content.captured_amount),
+                ("expected_remaining", content.expected_remaining),
+            ] {
+                if given.is_some_and(|money| money.currency() != currency) {
+                    let rule = format!("must be in {currency}, as payment.amount");
+                    faults.push(FieldFault::new(format!("{name}.currency_code"), rule));
+                }
+            }
+        }
+        (Target::Esims(_), TargetShape::Esims) => {
+            for (name, given) in [
+                ("captured_amount", content.captured_amount),
+                ("expected_remaining", content.expected_remaining),
+            ] {
+                if given.is_some() {
+                    faults.push(FieldFault::new(name, "eSIMs have no amount: leave it unset"));
+                }
+            }
+        }
+    }
+    faults.extend(time_faults(content, now));
+    faults
+}
+
+fn time_faults(content: &Content, now: Timestamp) -> Vec<FieldFault> {
+    let mut faults = Vec::new();
+    if content.purchase_time.is_some_and(|at| at > now) {
+        faults.push(FieldFault::new("purchase_time", "must not be in the future"));
+    }
+    if content.send_before.is_some_and(|at| at <= now) {
+        faults.push(FieldFault::new("send_before", "must be in the future"));
+    }
+    if let (Some(from), Some(until)) = (content.not_before, content.send_before)
+        && from >= until
+    {
+        faults.push(FieldFault::new("not_before", "must be before send_before"));
+    }
+    faults
+}
+
+/// The form of an order id at its provider: `^\d+$` is what Afterpay's own library enforces.
+fn order_id_rule(provider: ProviderKind, order_id: &str) -> Option<String> {
+    match provider {
+        ProviderKind::Afterpay => {
+            let fine =
+                order_id.len() <= AFTERPAY_ORDER_DIGITS_MAX && order_id.bytes().all(|b| b.is_ascii_digit());
+            (!fine).then(|| format!("Afterpay's order ids are 1 to {AFTERPAY_ORDER_DIGITS_MAX} digits"))
+        }
+        ProviderKind::Airalo | ProviderKind::Worldline | ProviderKind::Moyasar => None,
+    }
+}

@@ -1,0 +1,50 @@
+//! Read a refund, with its history on request.
+
+use crate::domain::id::RefundId;
+use crate::domain::refund::{Refund, State, Wait};
+use crate::store::History;
+
+use super::{Caller, Error, Service};
+
+/// A refund as read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Got {
+    /// As it stands.
+    pub refund: Refund,
+    /// Everything known of it, if asked for.
+    pub history: Option<History>,
+}
+
+impl Service {
+    /// Reads a refund that the caller may see. Another caller's is not found.
+    pub async fn get(&self, caller: &Caller, id: RefundId, full: bool) -> Result<Got, Error> {
+        let mut refund = self.visible(caller, id).await?;
+        self.tell_account_wait(&mut refund).await?;
+        let history = if full { Some(self.store.history(id).await?) } else { None };
+        Ok(Got { refund, history })
+    }
+
+    pub(super) async fn visible(&self, caller: &Caller, id: RefundId) -> Result<Refund, Error> {
+        if !(caller.refund || caller.read_all || caller.operate) {
+            return Err(Error::RightMissing("refund"));
+        }
+        let found = self.store.find(id).await?;
+        found.filter(|refund| caller.may_read(&refund.caller)).ok_or(Error::RefundNotFound)
+    }
+
+    /// A refund that waits for its turn on an account that is blocked, paused or broken waits for the account. Its row
+    /// says so only once a worker had it, so that blocking an account does not have to touch each refund.
+    async fn tell_account_wait(&self, refund: &mut Refund) -> Result<(), Error> {
+        if let State::Pending { wait: wait @ (Wait::Turn | Wait::Backoff) } = &mut refund.state {
+            let account = self.store.account_state(&refund.content.account).await?;
+            if account.paused.is_some() {
+                *wait = Wait::AccountPaused;
+            } else if account.blocked.is_some() {
+                *wait = Wait::AccountBlocked;
+            } else if account.open_until.is_some() {
+                *wait = Wait::Breaker;
+            }
+        }
+        Ok(())
+    }
+}

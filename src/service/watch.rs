@@ -1,0 +1,259 @@
+//! Watch a refund: each change once and in order, resumable by a token.
+
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sha2::{Digest, Sha256};
+use tokio::sync::{OwnedSemaphorePermit, broadcast, mpsc};
+use tokio::time::Instant;
+
+use crate::domain::Rule;
+use crate::domain::event::Event;
+use crate::domain::id::{CallerName, RefundId};
+use crate::domain::refund::Refund;
+use crate::domain::timestamp::Timestamp;
+
+use super::{Caller, Error, FieldFault, Service};
+
+/// Events read at once.
+const PAGE_SIZE: u64 = 100;
+/// Messages that wait for a slow reader.
+const BUFFER_SIZE: usize = 16;
+/// The version of the token's form.
+const TOKEN_VERSION: &str = "1";
+/// Bytes of the caller's hash in a token.
+const CALLER_HASH_BYTES: usize = 8;
+
+/// Where a stream starts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Start {
+    /// By how things stand.
+    Snapshot,
+    /// With what follows.
+    Now,
+    /// Right after a token.
+    Resume(String),
+}
+
+/// What to watch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Watch {
+    /// The refund.
+    pub refund_id: RefundId,
+    /// Where to start.
+    pub start: Start,
+    /// Stay after the final state.
+    pub follow_reversals: bool,
+}
+
+/// One message, and the token that goes on after it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Watched {
+    /// The message.
+    pub item: WatchItem,
+    /// The token.
+    pub token: Token,
+}
+
+/// A message of a stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WatchItem {
+    /// How a refund stands at the start.
+    Snapshot(Box<Refund>),
+    /// The snapshot is complete.
+    SnapshotEnd,
+    /// A change, and the refund's id.
+    Change(RefundId, Box<Event>),
+    /// Nothing new.
+    Heartbeat(Timestamp),
+}
+
+/// A place in the events of one refund, as one caller saw it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Token {
+    refund_id: RefundId,
+    sequence: i64,
+    caller: CallerName,
+}
+
+impl Token {
+    /// The token as clients keep it. It grants nothing: who uses it is checked anew.
+    pub fn encode(&self) -> String {
+        let text =
+            format!("{TOKEN_VERSION}.{}.{}.{}", self.refund_id, self.sequence, caller_hash(&self.caller));
+        URL_SAFE_NO_PAD.encode(text)
+    }
+
+    fn decode(text: &str, caller: &CallerName, refund_id: RefundId) -> Result<i64, Rule> {
+        let malformed = || Rule::new("is not a resume token of this service");
+        let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| malformed())?;
+        let plain = String::from_utf8(bytes).map_err(|_| malformed())?;
+        let parts: Vec<&str> = plain.split('.').collect();
+        let &[TOKEN_VERSION, id, sequence, hash] = parts.as_slice() else {
+            return Err(malformed());
+        };
+        if hash != caller_hash(caller) {
+            return Err(Rule::new("belongs to another caller"));
+        }
+        if id != refund_id.to_string() {
+            return Err(Rule::new("belongs to another refund"));
+        }
+        sequence.parse().ok().filter(|s| *s >= 0).ok_or_else(malformed)
+    }
+}
+
+fn caller_hash(caller: &CallerName) -> String {
+    let hash = Sha256::digest(caller.as_str().as_bytes());
+    URL_SAFE_NO_PAD.encode(hash.iter().copied().take(CALLER_HASH_BYTES).collect::<Vec<_>>())
+}
+
+/// A stream at work.
+struct Watcher {
+    service: Arc<Service>,
+    caller: CallerName,
+    watch: Watch,
+    sequence: i64,
+    out: mpsc::Sender<Result<Watched, Error>>,
+    _permit: OwnedSemaphorePermit,
+}
+
+/// The reader went away.
+struct Gone;
+
+impl Service {
+    /// Watches a refund. The receiver gets messages until the refund is final, the service drains or the store fails;
+    /// an error is the last message.
+    pub async fn watch(
+        self: &Arc<Self>,
+        caller: &Caller,
+        watch: Watch,
+    ) -> Result<mpsc::Receiver<Result<Watched, Error>>, Error> {
+        // Subscribed before the first read: a change in between is seen twice rather than missed, and told once.
+        let changes = self.store.changes();
+        let refund = self.visible(caller, watch.refund_id).await?;
+        if self.drain.is_cancelled() {
+            return Err(Error::Draining);
+        }
+        let sequence = match &watch.start {
+            Start::Snapshot | Start::Now => refund.sequence,
+            Start::Resume(token) => Token::decode(token, &caller.name, watch.refund_id)
+                .and_then(|s| if s > refund.sequence { Err(Rule::new("is from the future")) } else { Ok(s) })
+                .map_err(|rule| Error::Invalid(vec![FieldFault::new("resume_token", rule.0)]))?,
+        };
+        let permit = Arc::clone(&self.streams).try_acquire_owned().map_err(|_| Error::TooManyStreams)?;
+        let (out, messages) = mpsc::channel(BUFFER_SIZE);
+        let service = Arc::clone(self);
+        let watcher = Watcher { service, caller: caller.name.clone(), watch, sequence, out, _permit: permit };
+        tokio::spawn(async move {
+            let _gone = watcher.run(refund, changes).await;
+        });
+        Ok(messages)
+    }
+}
+
+impl Watcher {
+    async fn run(mut self, refund: Refund, changes: broadcast::Receiver<RefundId>) -> Result<(), Gone> {
+        let mut ended = refund.state.kind().is_final() && self.sequence == refund.sequence;
+        if self.watch.start == Start::Snapshot {
+            self.send(WatchItem::Snapshot(Box::new(refund))).await?;
+            self.send(WatchItem::SnapshotEnd).await?;
+        }
+        let mut changes = changes;
+        let mut quiet_since = Instant::now();
+        while !ended || self.watch.follow_reversals {
+            match self.tell_news().await? {
+                News::Told { last_is_final } => {
+                    quiet_since = Instant::now();
+                    ended = last_is_final;
+                    continue;
+                }
+                News::Failed(error) => {
+                    self.out.send(Err(error)).await.map_err(|_| Gone)?;
+                    return Ok(());
+                }
+                News::None => {}
+            }
+            let limits = self.service.limits;
+            if quiet_since.elapsed() >= limits.heartbeat {
+                match self.service.store.now().await {
+                    Ok(now) => self.send(WatchItem::Heartbeat(now)).await?,
+                    Err(error) => {
+                        self.out.send(Err(error.into())).await.map_err(|_| Gone)?;
+                        return Ok(());
+                    }
+                }
+                quiet_since = Instant::now();
+            }
+            let until = Instant::now() + limits.poll;
+            tokio::select! {
+                () = self.service.drain.cancelled() => {
+                    return self.out.send(Err(Error::Draining)).await.map_err(|_| Gone);
+                }
+                () = self.out.closed() => return Err(Gone),
+                () = changed(&mut changes, self.watch.refund_id) => {}
+                () = tokio::time::sleep_until(until) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells the events that came since, in order.
+    async fn tell_news(&mut self) -> Result<News, Gone> {
+        let read = self.service.store.events_after(self.watch.refund_id, self.sequence, PAGE_SIZE).await;
+        let events = match read {
+            Ok(events) => events,
+            Err(error) => return Ok(News::Failed(error.into())),
+        };
+        let mut last_is_final = None;
+        for event in events {
+            if event.sequence != self.sequence + 1 {
+                return Ok(News::Failed(Error::HistoryGone));
+            }
+            self.sequence = event.sequence;
+            last_is_final = Some(event.state.is_final());
+            self.send(WatchItem::Change(self.watch.refund_id, Box::new(event))).await?;
+        }
+        Ok(last_is_final.map_or(News::None, |last_is_final| News::Told { last_is_final }))
+    }
+
+    async fn send(&self, item: WatchItem) -> Result<(), Gone> {
+        let token =
+            Token { refund_id: self.watch.refund_id, sequence: self.sequence, caller: self.caller.clone() };
+        self.out.send(Ok(Watched { item, token })).await.map_err(|_| Gone)
+    }
+}
+
+enum News {
+    None,
+    Told { last_is_final: bool },
+    Failed(Error),
+}
+
+/// Returns when this refund changed, or when wakes may have been missed.
+async fn changed(changes: &mut broadcast::Receiver<RefundId>, id: RefundId) {
+    loop {
+        match changes.recv().await {
+            Ok(other) if other != id => {}
+            Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => return,
+            Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_bound_to_its_caller_and_its_refund() {
+        let caller = CallerName::parse("shop").unwrap();
+        let id = RefundId(uuid::Uuid::from_u128(7));
+        let token = Token { refund_id: id, sequence: 3, caller: caller.clone() }.encode();
+        assert_eq!(Token::decode(&token, &caller, id), Ok(3));
+        assert!(Token::decode(&token, &CallerName::parse("other").unwrap(), id).is_err());
+        assert!(Token::decode(&token, &caller, RefundId(uuid::Uuid::from_u128(8))).is_err());
+        assert!(Token::decode("nonsense", &caller, id).is_err());
+        assert!(Token::decode("", &caller, id).is_err());
+    }
+}
