@@ -1,0 +1,186 @@
+//! The engine: claim due work, look, commit the intent, call a provider, record the answer.
+//!
+//! A handler never calls a provider: it may be dropped at any await. Here each refund has a task of its own, which
+//! holds a lease, and whatever kills it leaves a row that says how far it may have come.
+
+mod lease;
+mod outcome;
+mod worker;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::domain::account::Account;
+use crate::domain::id::AccountName;
+use crate::provider::Provider;
+use crate::service::{Clock, Ids, Interrupt};
+use crate::store::{self, ClaimAsk, Claimed, Store};
+
+use worker::Worker;
+
+/// How long the engine rests after the store failed it.
+const STORE_AWAY_REST: Duration = Duration::from_millis(500);
+/// Events that get a position in one transaction.
+const SEQUENCE_BATCH_MAX: u64 = 1_000;
+
+/// The engine's settings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// This process, as leases name it.
+    pub worker: String,
+    /// How long a lease runs.
+    pub lease: Duration,
+    /// How often due work is looked for when no wake tells of it.
+    pub poll: Duration,
+}
+
+/// An account and the client that calls its provider.
+#[derive(Clone)]
+pub struct Line {
+    /// The account.
+    pub account: Account,
+    /// Its client.
+    pub provider: Arc<dyn Provider>,
+    /// Calls at the same time.
+    pub permits: Arc<Semaphore>,
+}
+
+impl Line {
+    /// An account with its client.
+    pub fn new(account: Account, provider: Arc<dyn Provider>) -> Self {
+        let permits = Arc::new(Semaphore::new(account.concurrency_max));
+        Self { account, provider, permits }
+    }
+}
+
+/// What the engine is built from.
+pub struct Parts {
+    /// Where refunds live.
+    pub store: Arc<dyn Store>,
+    /// The clocks.
+    pub clock: Arc<dyn Clock>,
+    /// Identifiers and chance.
+    pub ids: Arc<dyn Ids>,
+    /// Where a test may end the process.
+    pub interrupt: Arc<dyn Interrupt>,
+    /// The accounts.
+    pub lines: Vec<Line>,
+    /// The settings.
+    pub settings: Settings,
+}
+
+/// The engine.
+pub struct Dispatcher {
+    parts: Arc<Parts>,
+    lines: BTreeMap<AccountName, Line>,
+    tasks: TaskTracker,
+}
+
+impl Dispatcher {
+    /// The engine, at rest.
+    pub fn new(parts: Parts) -> Self {
+        let lines = parts.lines.iter().map(|l| (l.account.identity.name.clone(), l.clone())).collect();
+        Self { parts: Arc::new(parts), lines, tasks: TaskTracker::new() }
+    }
+
+    /// Works until `stop`, then claims nothing more and lets what is in flight finish, for at most `grace`. What has not
+    /// finished then is left to its lease.
+    pub async fn run(self, stop: CancellationToken, grace: Duration) {
+        let mut due = self.parts.store.due_work();
+        while !stop.is_cancelled() {
+            let rest = match self.claim().await {
+                Ok(0) => self.parts.settings.poll,
+                Ok(_) => Duration::ZERO,
+                Err(error) => {
+                    tracing::warn!(error = %Chain(&error), "the store is away, nothing can be claimed");
+                    STORE_AWAY_REST
+                }
+            };
+            self.sequence_events().await;
+            if !rest.is_zero() {
+                tokio::select! {
+                    () = stop.cancelled() => {}
+                    () = woken(&mut due) => {}
+                    () = tokio::time::sleep(rest) => {}
+                }
+            }
+        }
+        self.tasks.close();
+        if tokio::time::timeout(grace, self.tasks.wait()).await.is_err() {
+            tracing::warn!(in_flight = self.tasks.len(), "the grace is over, calls in flight are left to their leases");
+        }
+    }
+
+    /// Claims what there is room for and sets a task to each. Tells how many.
+    async fn claim(&self) -> store::Result<usize> {
+        let rooms: Vec<_> = self
+            .lines
+            .iter()
+            .map(|(name, line)| (name.clone(), line.permits.available_permits()))
+            .filter(|(_, room)| *room > 0)
+            .collect();
+        if rooms.is_empty() {
+            return Ok(0);
+        }
+        let settings = &self.parts.settings;
+        // Read before the claim: the lease can only have begun later, so that its end is never believed too late.
+        let asked_at = self.parts.clock.boottime();
+        let ask = ClaimAsk { worker: settings.worker.clone(), lease: settings.lease, rooms };
+        let claimed = self.parts.store.claim(&ask).await?;
+        let mut started = 0;
+        for claimed in claimed {
+            let Some(line) = self.lines.get(&claimed.refund.content.account) else { continue };
+            match Arc::clone(&line.permits).try_acquire_owned() {
+                Ok(permit) => {
+                    started += 1;
+                    self.start(claimed, line.clone(), asked_at, permit);
+                }
+                // More came than asked for (takeovers do): the lease runs out or goes back.
+                Err(_) => self.parts.store.release(&[claimed.lease]).await?,
+            }
+        }
+        Ok(started)
+    }
+
+    fn start(&self, claimed: Claimed, line: Line, asked_at: Duration, permit: OwnedSemaphorePermit) {
+        let worker = Worker::new(Arc::clone(&self.parts), line, claimed, asked_at);
+        self.tasks.spawn(async move {
+            worker.run().await;
+            drop(permit);
+        });
+    }
+
+    async fn sequence_events(&self) {
+        if let Err(error) = self.parts.store.sequence_events(SEQUENCE_BATCH_MAX).await {
+            tracing::warn!(error = %Chain(&error), "the store is away, events get no position");
+        }
+    }
+}
+
+/// Returns when work may be due.
+async fn woken(due: &mut broadcast::Receiver<()>) {
+    match due.recv().await {
+        Ok(()) | Err(broadcast::error::RecvError::Lagged(_)) => {}
+        Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
+    }
+}
+
+/// An error with its causes, in one line.
+pub(crate) struct Chain<'a>(pub(crate) &'a dyn std::error::Error);
+
+impl std::fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut cause = self.0.source();
+        while let Some(source) = cause {
+            write!(f, ": {source}")?;
+            cause = source.source();
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,88 @@
+//! Keeps a lease while its worker works, and knows on a clock that counts suspension how much of it is left.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::service::Clock;
+use crate::store::{Lease, Store};
+
+/// A lease is renewed when this part of it has passed.
+const RENEW_AFTER_PART: u32 = 3;
+
+/// A lease that is being renewed.
+pub(super) struct Keeper {
+    clock: Arc<dyn Clock>,
+    /// When the lease surely ends, in milliseconds of boot time.
+    ends_ms: Arc<AtomicU64>,
+    lost: CancellationToken,
+    stop: CancellationToken,
+}
+
+/// The lease was lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Lost;
+
+impl Keeper {
+    /// Keeps a lease that was asked for at `asked_at` of boot time.
+    pub(super) fn start(
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        lease: Lease,
+        length: Duration,
+        asked_at: Duration,
+    ) -> Self {
+        let keeper = Self {
+            clock: Arc::clone(&clock),
+            ends_ms: Arc::new(AtomicU64::new(millis(asked_at + length))),
+            lost: CancellationToken::new(),
+            stop: CancellationToken::new(),
+        };
+        let (ends_ms, lost, stop) = (Arc::clone(&keeper.ends_ms), keeper.lost.clone(), keeper.stop.clone());
+        tokio::spawn(async move {
+            loop {
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    () = tokio::time::sleep(length / RENEW_AFTER_PART) => {}
+                }
+                let asked_at = clock.boottime();
+                match store.renew(std::slice::from_ref(&lease), length).await {
+                    Ok(held) if held == [true] => ends_ms.store(millis(asked_at + length), Ordering::SeqCst),
+                    Ok(_) => break,
+                    Err(_) if millis(clock.boottime()) >= ends_ms.load(Ordering::SeqCst) => break,
+                    // The store is away: the lease still runs, and it may come back in time.
+                    Err(_) => {}
+                }
+            }
+            lost.cancel();
+        });
+        keeper
+    }
+
+    /// How much of the lease is surely left.
+    pub(super) fn left(&self) -> Duration {
+        let now_ms = millis(self.clock.boottime());
+        Duration::from_millis(self.ends_ms.load(Ordering::SeqCst).saturating_sub(now_ms))
+    }
+
+    /// Does `work`, unless the lease is lost before it ends: then it is dropped where it stands.
+    pub(super) async fn while_held<T>(&self, work: impl Future<Output = T>) -> Result<T, Lost> {
+        tokio::select! {
+            biased;
+            () = self.lost.cancelled() => Err(Lost),
+            done = work => Ok(done),
+        }
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,384 @@
+//! One refund at work: decide the next step, take it, record it. Each step that changes anything is one transaction.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::domain::answer::{Answer, Evidence, Face, FailurePhase, LookupAnswer, OrderSnapshot, Sight};
+use crate::domain::attempt::{Attempt, AttemptEnd, AttemptKind};
+use crate::domain::decision::Intent;
+use crate::domain::id::AttemptId;
+use crate::domain::plan::{Step, next_step};
+use crate::domain::refund::{Change, Refund, StateKind, Wait};
+use crate::domain::timestamp::Timestamp;
+use crate::service::Point;
+use crate::store::{self, AttemptRecord, Begun, Claimed, Member, Record, Recorded};
+
+use super::lease::{Keeper, Lost};
+use super::{Chain, Line, Parts, outcome};
+
+/// The least of a lease that must be left before the first byte.
+const LEASE_LEFT_MIN: Duration = Duration::from_secs(5);
+/// Of a short lease at least this part must be left.
+const LEASE_LEFT_MIN_PART: u32 = 3;
+/// How long after the commit of an intent its first byte may leave.
+const SLOT_AGE_MAX: Duration = Duration::from_secs(5);
+/// How long an answer is tried to be recorded while the store is away; then the lease's end decides.
+const RECORD_TRIES_MAX: u32 = 120;
+/// The rest between two tries.
+const RECORD_REST: Duration = Duration::from_millis(500);
+/// How long a refund that waits for a person rests between looks.
+const PERSON_REST: Duration = Duration::from_hours(24);
+
+/// A refund at work.
+pub(super) struct Worker {
+    parts: Arc<Parts>,
+    line: Line,
+    claimed: Claimed,
+    keeper: Keeper,
+}
+
+/// Why a worker stopped early.
+enum Stop {
+    /// The lease is another's now.
+    LeaseLost,
+    /// The store failed; the lease will run out.
+    Store(store::Error),
+}
+
+impl From<store::Error> for Stop {
+    fn from(error: store::Error) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<Lost> for Stop {
+    fn from(_: Lost) -> Self {
+        Self::LeaseLost
+    }
+}
+
+/// A round trip, with what is needed to put it on record.
+struct Trip<T> {
+    answer: T,
+    started: Timestamp,
+    took: Duration,
+    trace_id: Option<String>,
+}
+
+impl Worker {
+    pub(super) fn new(parts: Arc<Parts>, line: Line, claimed: Claimed, asked_at: Duration) -> Self {
+        let keeper = Keeper::start(
+            Arc::clone(&parts.store),
+            Arc::clone(&parts.clock),
+            claimed.lease.clone(),
+            parts.settings.lease,
+            asked_at,
+        );
+        Self { parts, line, claimed, keeper }
+    }
+
+    /// Works until the refund has to wait, is final, or the lease is lost.
+    pub(super) async fn run(self) {
+        self.parts.interrupt.at(Point::AfterClaim);
+        let refund = &self.claimed.refund;
+        let (id, account) = (refund.id, &refund.content.account);
+        if self.claimed.taken_over {
+            tracing::warn!(refund.id = %id, refund.account = %account, "a lease ran out and was taken over");
+        }
+        match self.steps().await {
+            Ok(()) => {}
+            Err(Stop::LeaseLost) => {
+                tracing::warn!(refund.id = %id, refund.account = %account, "the lease was lost: nothing was written");
+            }
+            Err(Stop::Store(error)) => {
+                let error = Chain(&error);
+                tracing::error!(refund.id = %id, refund.account = %account, %error, "the store failed a worker");
+            }
+        }
+    }
+
+    async fn steps(&self) -> Result<(), Stop> {
+        let refund = &self.claimed.refund;
+        let account = &self.line.account;
+        match next_step(refund, &account.capabilities, self.claimed.now) {
+            Step::Reject(failure) => self.settle(Change::Reject(failure)).await,
+            Step::Wait(wait, delay) => self.settle(Change::Wait { wait, delay }).await,
+            Step::AskPerson => self.settle(Change::Wait { wait: Wait::Person, delay: PERSON_REST }).await,
+            Step::Nothing => Ok(self.parts.store.release(std::slice::from_ref(&self.claimed.lease)).await?),
+            Step::TakeOver => {
+                // A missing record is not a missing send: whatever the dead worker did, it may have sent.
+                self.settle(outcome::unanswered(refund, account, &[], self.parts.ids.jitter())).await
+            }
+            Step::Send => self.first_send().await,
+            Step::Resend => self.send(refund, AttemptKind::Resend, None).await,
+            Step::LookUp => self.look_up(false).await.map(|_| ()),
+            Step::LookUpThenResend => match self.look_up(true).await? {
+                Some(refund) => self.send(&refund, AttemptKind::Resend, None).await,
+                None => Ok(()),
+            },
+        }
+    }
+
+    /// Looks at the order, then sends for the first time.
+    async fn first_send(&self) -> Result<(), Stop> {
+        let refund = &self.claimed.refund;
+        let mut snapshot = None;
+        if self.line.account.capabilities.lookup {
+            let trip = self.look(refund, AttemptKind::Preflight).await?;
+            self.parts.interrupt.at(Point::AfterPreflight);
+            match trip.answer.sight.clone() {
+                Sight::Order(order) => {
+                    self.record_look(trip, AttemptKind::Preflight, None, true).await?;
+                    snapshot = Some(order);
+                }
+                Sight::NoOrder => {
+                    self.record_look(trip, AttemptKind::Preflight, None, true).await?;
+                }
+                Sight::Nothing => {
+                    let jitter = self.parts.ids.jitter();
+                    let change = outcome::of_blind_preflight(
+                        refund,
+                        &self.line.account,
+                        &trip.answer.signals,
+                        jitter,
+                    );
+                    self.record_look(trip, AttemptKind::Preflight, Some(change), false).await?;
+                    return Ok(());
+                }
+            }
+        }
+        self.send(refund, AttemptKind::Send, snapshot).await
+    }
+
+    /// Looks the order up. Gives the refund back if it may be sent again now, the lease still held.
+    async fn look_up(&self, may_resend: bool) -> Result<Option<Refund>, Stop> {
+        let refund = &self.claimed.refund;
+        let trip = self.look(refund, AttemptKind::Lookup).await?;
+        self.parts.interrupt.at(Point::AfterLookup);
+        if let Some(doubled) = outcome::doubled(&trip.answer.sight, refund) {
+            let text = doubled.text.unwrap_or_default();
+            tracing::error!(refund.id = %refund.id, refund.account = %refund.content.account, text, "one key, two effects");
+        }
+        let jitter = self.parts.ids.jitter();
+        let change =
+            outcome::of_sight(&trip.answer.sight, refund, &self.line.account, &trip.answer.signals, jitter);
+        // A resend follows only a look that answered and did not show the key.
+        let go_on = may_resend && matches!(change, Change::Absent { .. });
+        let after = self.record_look(trip, AttemptKind::Lookup, Some(change), go_on).await?;
+        Ok(after.filter(|refund| go_on && refund.state.kind() == StateKind::Unknown))
+    }
+
+    async fn look(&self, refund: &Refund, kind: AttemptKind) -> Result<Trip<LookupAnswer>, Stop> {
+        let started = self.parts.store.now().await?;
+        let began = self.parts.clock.boottime();
+        let span = super::attempt_span(refund, kind);
+        let trace_id = super::trace_id(&span);
+        let call = tracing::Instrument::instrument(self.line.provider.look_up(refund), span);
+        let answer = self.keeper.while_held(call).await?;
+        Ok(Trip { answer, started, took: self.parts.clock.boottime().saturating_sub(began), trace_id })
+    }
+
+    async fn record_look(
+        &self,
+        trip: Trip<LookupAnswer>,
+        kind: AttemptKind,
+        change: Option<Change>,
+        keep: bool,
+    ) -> Result<Option<Refund>, Stop> {
+        let refund = &self.claimed.refund;
+        let Trip { answer: LookupAnswer { sight, evidence, signals }, started, took, trace_id } = trip;
+        let outcome = match (&change, &sight) {
+            (Some(change), _) => outcome::word(change),
+            (None, Sight::Order(_)) => "seen",
+            (None, Sight::NoOrder) => "no_order",
+            (None, Sight::Nothing) => "nothing_learned",
+        };
+        let snapshot = match sight {
+            Sight::Order(order) => Some(order),
+            Sight::NoOrder | Sight::Nothing => None,
+        };
+        let attempt = Attempt {
+            id: self.parts.ids.attempt_id(),
+            kind,
+            account: refund.content.account.clone(),
+            members: vec![refund.id],
+            started,
+            end: Some(AttemptEnd {
+                ended: started.plus(took),
+                took,
+                outcome: outcome.to_owned(),
+                evidence,
+                late: false,
+            }),
+            trace_id: trace_id.clone(),
+            preflight: None,
+        };
+        let record = Record {
+            account: refund.content.account.clone(),
+            attempt: Some(AttemptRecord::Whole(Box::new(attempt))),
+            members: vec![Member { lease: self.claimed.lease.clone(), change, keep }],
+            signals,
+            snapshot,
+            trace_id,
+        };
+        self.record(record).await.map(Some)
+    }
+
+    /// Commits the intent, and then, and only then, sends.
+    async fn send(
+        &self,
+        refund: &Refund,
+        kind: AttemptKind,
+        snapshot: Option<OrderSnapshot>,
+    ) -> Result<(), Stop> {
+        // A first send whose key the order already lists was sent before, in a life that the database has forgotten.
+        let known = snapshot.as_ref().and_then(|order| order.success_of(refund));
+        let span = super::attempt_span(refund, kind);
+        let trace_id = super::trace_id(&span);
+        let intent = Intent {
+            attempt: self.parts.ids.attempt_id(),
+            kind,
+            probe: self.claimed.probe,
+            snapshot,
+            lease: self.parts.settings.lease,
+            trace_id: trace_id.clone(),
+        };
+        let asked_at = self.parts.clock.boottime();
+        // An error here may hide a commit: nothing is sent, and the end of the lease makes it UNKNOWN.
+        let begun = self.parts.store.begin(&self.claimed.lease, &intent, &self.line.account).await?;
+        let refund = match begun {
+            Begun::Go(refund) => *refund,
+            Begun::Stay(_) => return Ok(()),
+            Begun::Stale => return Err(Stop::LeaseLost),
+        };
+        self.parts.interrupt.at(Point::AfterIntent);
+        let began = self.parts.clock.boottime();
+        let answer = if let Some(success) = known {
+            let text = Some("the order already lists this key: nothing was sent".to_owned());
+            let evidence = Evidence { provider_text: text, ..Evidence::default() };
+            Answer { faces: vec![Face::Succeeded(success)], evidence, signals: Vec::new() }
+        } else if let Some(why) = self.too_late(asked_at) {
+            Answer { faces: vec![Face::NotSent], evidence: outcome::before_send(why), signals: Vec::new() }
+        } else {
+            let resends = refund.sends.saturating_sub(1);
+            let members = std::slice::from_ref(&refund);
+            let call = tracing::Instrument::instrument(self.line.provider.send(members, resends), span);
+            self.keeper.while_held(call).await.unwrap_or_else(|Lost| aborted())
+        };
+        let took = self.parts.clock.boottime().saturating_sub(began);
+        self.parts.interrupt.at(Point::AfterAnswer);
+        let done = self.record_answer(&refund, intent.attempt, answer, took, trace_id).await;
+        self.parts.interrupt.at(Point::AfterRecord);
+        done
+    }
+
+    /// Why it must not be sent any more, if so: the lease or the slot ran short.
+    fn too_late(&self, asked_at: Duration) -> Option<&'static str> {
+        let least = LEASE_LEFT_MIN.min(self.parts.settings.lease / LEASE_LEFT_MIN_PART);
+        if self.keeper.left() < least {
+            return Some("too little of the lease was left to send");
+        }
+        let age = self.parts.clock.boottime().saturating_sub(asked_at);
+        (age > SLOT_AGE_MAX).then_some("the slot was too old to send")
+    }
+
+    async fn record_answer(
+        &self,
+        refund: &Refund,
+        attempt: AttemptId,
+        answer: Answer,
+        took: Duration,
+        trace_id: Option<String>,
+    ) -> Result<(), Stop> {
+        let Answer { mut faces, evidence, signals } = answer;
+        let face = faces.pop().unwrap_or(Face::Unknown);
+        let jitter = self.parts.ids.jitter();
+        let change = outcome::of_face(face, refund, &self.line.account, &signals, jitter);
+        let started = refund.update_time;
+        let end = AttemptEnd {
+            ended: started.plus(took),
+            took,
+            outcome: outcome::word(&change).to_owned(),
+            evidence,
+            late: false,
+        };
+        let record = Record {
+            account: refund.content.account.clone(),
+            attempt: Some(AttemptRecord::End(attempt, end)),
+            members: vec![Member { lease: self.claimed.lease.clone(), change: Some(change), keep: false }],
+            signals,
+            snapshot: None,
+            trace_id,
+        };
+        self.record(record).await.map(|_| ())
+    }
+
+    /// A step without a round trip.
+    async fn settle(&self, change: Change) -> Result<(), Stop> {
+        let record = Record {
+            account: self.claimed.refund.content.account.clone(),
+            attempt: None,
+            members: vec![Member { lease: self.claimed.lease.clone(), change: Some(change), keep: false }],
+            signals: Vec::new(),
+            snapshot: None,
+            trace_id: None,
+        };
+        self.record(record).await.map(|_| ())
+    }
+
+    /// Puts a step on record. What a provider answered is too dear to drop because the store is away for a moment; the
+    /// fencing token makes a late try harmless.
+    async fn record(&self, record: Record) -> Result<Refund, Stop> {
+        let mut tries = 0;
+        loop {
+            match self.parts.store.record(record.clone(), &self.line.account).await {
+                Ok(recorded) => {
+                    return match recorded.into_iter().next() {
+                        Some(Recorded::Applied(refund)) => {
+                            log_step(&refund, &record);
+                            Ok(*refund)
+                        }
+                        Some(Recorded::Stale) | None => Err(Stop::LeaseLost),
+                    };
+                }
+                Err(error @ store::Error::Away { .. }) if tries < RECORD_TRIES_MAX => {
+                    tries += 1;
+                    tracing::warn!(error = %Chain(&error), tries, "the store is away, an answer waits to be recorded");
+                    tokio::time::sleep(RECORD_REST).await;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}
+
+/// The call was dropped because the lease was lost: it may have been sent.
+fn aborted() -> Answer {
+    let evidence = Evidence {
+        phase: Some(FailurePhase::Exchange),
+        provider_text: Some("the lease was lost during the call".to_owned()),
+        ..Evidence::default()
+    };
+    Answer { faces: vec![Face::Unknown], evidence, signals: Vec::new() }
+}
+
+/// The canonical line of a step.
+fn log_step(refund: &Refund, record: &Record) {
+    let end = match &record.attempt {
+        Some(AttemptRecord::End(_, end)) => Some(end),
+        Some(AttemptRecord::Whole(attempt)) => attempt.end.as_ref(),
+        None => None,
+    };
+    tracing::info!(
+        refund.id = %refund.id,
+        refund.account = %refund.content.account,
+        refund.caller = %refund.caller,
+        state = %refund.state.kind(),
+        outcome = end.map_or("settled", |e| e.outcome.as_str()),
+        http_status = end.and_then(|e| e.evidence.http_status),
+        provider_code = end.and_then(|e| e.evidence.provider_code.as_deref()),
+        failure_phase = end.and_then(|e| e.evidence.phase).map(|p| p.word()),
+        took_ms = end.map(|e| u64::try_from(e.took.as_millis()).unwrap_or(u64::MAX)),
+        "step"
+    );
+}
