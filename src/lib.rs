@@ -1,1 +1,4 @@
 //! The refund service.
+
+pub mod config;
+pub mod telemetry;
