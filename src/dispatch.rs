@@ -112,7 +112,10 @@ impl Dispatcher {
         }
         self.tasks.close();
         if tokio::time::timeout(grace, self.tasks.wait()).await.is_err() {
-            tracing::warn!(in_flight = self.tasks.len(), "the grace is over, calls in flight are left to their leases");
+            tracing::warn!(
+                in_flight = self.tasks.len(),
+                "the grace is over, calls in flight are left to their leases"
+            );
         }
     }
 

@@ -1,6 +1,9 @@
 //! The refund service.
 
+pub mod config;
+pub mod dispatch;
 pub mod domain;
 pub mod provider;
 pub mod service;
 pub mod store;
+pub mod telemetry;

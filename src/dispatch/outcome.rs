@@ -3,13 +3,19 @@
 use std::time::Duration;
 
 use crate::domain::account::Account;
-use crate::domain::answer::{Evidence, Face, FailurePhase, Signal, Sight};
+use crate::domain::answer::{Evidence, Face, FailurePhase, Sight, Signal};
 use crate::domain::plan::Jitter;
 use crate::domain::reason::FailureReason;
 use crate::domain::refund::{Change, Failure, Refund, Wait};
 
 /// The change that a face of an answer makes.
-pub(super) fn of_face(face: Face, refund: &Refund, account: &Account, signals: &[Signal], jitter: Jitter) -> Change {
+pub(super) fn of_face(
+    face: Face,
+    refund: &Refund,
+    account: &Account,
+    signals: &[Signal],
+    jitter: Jitter,
+) -> Change {
     let schedule = &account.schedule;
     let backoff = schedule.backoff(refund.idle_steps, jitter).max(asked_quiet(signals));
     match face {
@@ -60,7 +66,12 @@ pub(super) fn of_sight(
 }
 
 /// A preflight that learned nothing: the refund waits, unsent.
-pub(super) fn of_blind_preflight(refund: &Refund, account: &Account, signals: &[Signal], jitter: Jitter) -> Change {
+pub(super) fn of_blind_preflight(
+    refund: &Refund,
+    account: &Account,
+    signals: &[Signal],
+    jitter: Jitter,
+) -> Change {
     let delay = account.schedule.backoff(refund.idle_steps, jitter).max(asked_quiet(signals));
     Change::Wait { wait: waits_for(signals, Wait::Backoff), delay }
 }
@@ -74,7 +85,7 @@ fn waits_for(signals: &[Signal], otherwise: Wait) -> Wait {
 fn asked_quiet(signals: &[Signal]) -> Duration {
     let quiet = signals.iter().map(|signal| match signal {
         Signal::Throttle(quiet) => *quiet,
-        Signal::Block(_) | Signal::Trouble | Signal::Healthy => Duration::ZERO,
+        Signal::Block(_) | Signal::Trouble | Signal::Healthy | Signal::Readable => Duration::ZERO,
     });
     quiet.max().unwrap_or_default()
 }
@@ -85,11 +96,11 @@ pub(super) fn word(change: &Change) -> &'static str {
         Change::Confirm(_) => "succeeded",
         Change::Review { .. } => "in_review",
         Change::Decline { .. } | Change::Reject(_) => "declined",
-        Change::NothingSent { wait: Wait::AccountBlocked, .. } => "blocked",
+        Change::NothingSent { wait: Wait::AccountBlocked, .. }
+        | Change::Wait { wait: Wait::AccountBlocked, .. } => "blocked",
         Change::NothingSent { .. } => "not_sent",
         Change::Unanswered { .. } => "unknown",
         Change::Absent { .. } => "absent",
-        Change::Wait { wait: Wait::AccountBlocked, .. } => "blocked",
         Change::Wait { .. } => "nothing_learned",
         Change::Send { .. } | Change::Cancel | Change::Reverse => "changed",
     }

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tracing::{Instrument, Span};
+
 use crate::domain::answer::{Answer, Evidence, Face, FailurePhase, LookupAnswer, OrderSnapshot, Sight};
 use crate::domain::attempt::{Attempt, AttemptEnd, AttemptKind};
 use crate::domain::decision::Intent;
@@ -12,6 +14,8 @@ use crate::domain::refund::{Change, Refund, StateKind, Wait};
 use crate::domain::timestamp::Timestamp;
 use crate::service::Point;
 use crate::store::{self, AttemptRecord, Begun, Claimed, Member, Record, Recorded};
+use crate::telemetry::propagation::{self, TraceContext};
+use crate::telemetry::spans;
 
 use super::lease::{Keeper, Lost};
 use super::{Chain, Line, Parts, outcome};
@@ -124,7 +128,7 @@ impl Worker {
         let refund = &self.claimed.refund;
         let mut snapshot = None;
         if self.line.account.capabilities.lookup {
-            let trip = self.look(refund, AttemptKind::Preflight).await?;
+            let trip = self.look(refund).await?;
             self.parts.interrupt.at(Point::AfterPreflight);
             match trip.answer.sight.clone() {
                 Sight::Order(order) => {
@@ -136,12 +140,8 @@ impl Worker {
                 }
                 Sight::Nothing => {
                     let jitter = self.parts.ids.jitter();
-                    let change = outcome::of_blind_preflight(
-                        refund,
-                        &self.line.account,
-                        &trip.answer.signals,
-                        jitter,
-                    );
+                    let change =
+                        outcome::of_blind_preflight(refund, &self.line.account, &trip.answer.signals, jitter);
                     self.record_look(trip, AttemptKind::Preflight, Some(change), false).await?;
                     return Ok(());
                 }
@@ -153,7 +153,7 @@ impl Worker {
     /// Looks the order up. Gives the refund back if it may be sent again now, the lease still held.
     async fn look_up(&self, may_resend: bool) -> Result<Option<Refund>, Stop> {
         let refund = &self.claimed.refund;
-        let trip = self.look(refund, AttemptKind::Lookup).await?;
+        let trip = self.look(refund).await?;
         self.parts.interrupt.at(Point::AfterLookup);
         if let Some(doubled) = outcome::doubled(&trip.answer.sight, refund) {
             let text = doubled.text.unwrap_or_default();
@@ -168,13 +168,12 @@ impl Worker {
         Ok(after.filter(|refund| go_on && refund.state.kind() == StateKind::Unknown))
     }
 
-    async fn look(&self, refund: &Refund, kind: AttemptKind) -> Result<Trip<LookupAnswer>, Stop> {
+    async fn look(&self, refund: &Refund) -> Result<Trip<LookupAnswer>, Stop> {
         let started = self.parts.store.now().await?;
         let began = self.parts.clock.boottime();
-        let span = super::attempt_span(refund, kind);
-        let trace_id = super::trace_id(&span);
-        let call = tracing::Instrument::instrument(self.line.provider.look_up(refund), span);
-        let answer = self.keeper.while_held(call).await?;
+        let span = attempt_span(refund, refund.sends);
+        let trace_id = propagation::trace_id(&span);
+        let answer = self.keeper.while_held(self.line.provider.look_up(refund).instrument(span)).await?;
         Ok(Trip { answer, started, took: self.parts.clock.boottime().saturating_sub(began), trace_id })
     }
 
@@ -233,8 +232,8 @@ impl Worker {
     ) -> Result<(), Stop> {
         // A first send whose key the order already lists was sent before, in a life that the database has forgotten.
         let known = snapshot.as_ref().and_then(|order| order.success_of(refund));
-        let span = super::attempt_span(refund, kind);
-        let trace_id = super::trace_id(&span);
+        let span = attempt_span(refund, refund.sends.saturating_add(1));
+        let trace_id = propagation::trace_id(&span);
         let intent = Intent {
             attempt: self.parts.ids.attempt_id(),
             kind,
@@ -245,8 +244,8 @@ impl Worker {
         };
         let asked_at = self.parts.clock.boottime();
         // An error here may hide a commit: nothing is sent, and the end of the lease makes it UNKNOWN.
-        let begun = self.parts.store.begin(&self.claimed.lease, &intent, &self.line.account).await?;
-        let refund = match begun {
+        let verdict = self.parts.store.begin(&self.claimed.lease, &intent, &self.line.account).await?;
+        let refund = match verdict {
             Begun::Go(refund) => *refund,
             Begun::Stay(_) => return Ok(()),
             Begun::Stale => return Err(Stop::LeaseLost),
@@ -262,7 +261,7 @@ impl Worker {
         } else {
             let resends = refund.sends.saturating_sub(1);
             let members = std::slice::from_ref(&refund);
-            let call = tracing::Instrument::instrument(self.line.provider.send(members, resends), span);
+            let call = self.line.provider.send(members, resends).instrument(span.clone());
             self.keeper.while_held(call).await.unwrap_or_else(|Lost| aborted())
         };
         let took = self.parts.clock.boottime().saturating_sub(began);
@@ -362,6 +361,16 @@ fn aborted() -> Answer {
     Answer { faces: vec![Face::Unknown], evidence, signals: Vec::new() }
 }
 
+/// The span of an attempt: a trace of its own that points to the caller's.
+fn attempt_span(refund: &Refund, number: u32) -> Span {
+    let caller = refund
+        .trace
+        .as_ref()
+        .map(|t| TraceContext { traceparent: t.parent.clone(), tracestate: t.state.clone() });
+    let (id, identity) = (refund.id.to_string(), &refund.identity);
+    spans::attempt_span(&id, identity.name.as_str(), identity.provider.word(), number, caller.as_ref())
+}
+
 /// The canonical line of a step.
 fn log_step(refund: &Refund, record: &Record) {
     let end = match &record.attempt {
@@ -377,7 +386,7 @@ fn log_step(refund: &Refund, record: &Record) {
         outcome = end.map_or("settled", |e| e.outcome.as_str()),
         http_status = end.and_then(|e| e.evidence.http_status),
         provider_code = end.and_then(|e| e.evidence.provider_code.as_deref()),
-        failure_phase = end.and_then(|e| e.evidence.phase).map(|p| p.word()),
+        failure_phase = end.and_then(|e| e.evidence.phase).map(FailurePhase::word),
         took_ms = end.map(|e| u64::try_from(e.took.as_millis()).unwrap_or(u64::MAX)),
         "step"
     );

@@ -207,6 +207,13 @@ impl AccountState {
                     state.failures = 0;
                     state.open_until = None;
                 }
+                Signal::Readable => {
+                    // Only the credentials are shown to be fine; a missing right or a failing send is not mended by it.
+                    state.blocked = state.blocked.filter(|block| block.cause != BlockCause::Credentials);
+                    if state.open_until.take().is_some() {
+                        state.failures = policy.breaker_failures.saturating_sub(1);
+                    }
+                }
                 Signal::Block(cause) => {
                     let (since, probes) =
                         state.blocked.map_or((now, 0), |b| (b.since, b.probes.saturating_add(1)));

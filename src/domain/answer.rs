@@ -74,8 +74,10 @@ pub enum Signal {
     Throttle(Duration),
     /// The provider could not be reached or did not work (counts for the breaker).
     Trouble,
-    /// The provider answered as its contract says (closes the breaker, ends a block).
+    /// A send was answered as the contract says: closes the breaker, ends a block.
     Healthy,
+    /// A lookup was answered as the contract says. The credentials are fine; whether sends are is not known.
+    Readable,
 }
 
 /// What stays on record of a round trip. Holds no secret and is cut to a bounded length.

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use crate::domain::Rule;
 use crate::domain::event::Event;
 use crate::domain::id::{CallerName, RefundId};
+use crate::domain::money::Money;
 use crate::domain::refund::Refund;
 use crate::domain::timestamp::Timestamp;
 
@@ -52,6 +53,8 @@ pub struct Watch {
 pub struct Watched {
     /// The message.
     pub item: WatchItem,
+    /// The amount of the refund watched, for the currency of what went back; `None` for eSIMs.
+    pub amount: Option<Money>,
     /// The token.
     pub token: Token,
 }
@@ -63,8 +66,8 @@ pub enum WatchItem {
     Snapshot(Box<Refund>),
     /// The snapshot is complete.
     SnapshotEnd,
-    /// A change, and the refund's id.
-    Change(RefundId, Box<Event>),
+    /// A change.
+    Change(Box<Event>),
     /// Nothing new.
     Heartbeat(Timestamp),
 }
@@ -113,6 +116,7 @@ struct Watcher {
     service: Arc<Service>,
     caller: CallerName,
     watch: Watch,
+    amount: Option<Money>,
     sequence: i64,
     out: mpsc::Sender<Result<Watched, Error>>,
     _permit: OwnedSemaphorePermit,
@@ -212,7 +216,7 @@ impl Watcher {
             }
             self.sequence = event.sequence;
             last_is_final = Some(event.state.is_final());
-            self.send(WatchItem::Change(self.watch.refund_id, Box::new(event))).await?;
+            self.send(WatchItem::Change(Box::new(event))).await?;
         }
         Ok(last_is_final.map_or(News::None, |last_is_final| News::Told { last_is_final }))
     }
@@ -220,7 +224,7 @@ impl Watcher {
     async fn send(&self, item: WatchItem) -> Result<(), Gone> {
         let token =
             Token { refund_id: self.watch.refund_id, sequence: self.sequence, caller: self.caller.clone() };
-        self.out.send(Ok(Watched { item, token })).await.map_err(|_| Gone)
+        self.out.send(Ok(Watched { item, amount: self.amount, token })).await.map_err(|_| Gone)
     }
 }
 

@@ -1,0 +1,133 @@
+//! Wire in, wire out. Turns calls into use cases and what comes of them into messages; decides nothing.
+
+mod auth;
+mod deadline;
+mod read;
+mod refund_service;
+mod status;
+mod trace;
+mod write;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio_stream::wrappers::TcpListenerStream;
+use tokio_util::sync::CancellationToken;
+use tonic::service::interceptor::InterceptedService;
+use tonic::transport::Server;
+use tonic_health::ServingStatus;
+use tonic_health::server::HealthReporter;
+
+use crate::service::Service;
+
+pub use auth::Authenticate;
+pub use status::{Reason, reasons_table};
+
+/// The generated messages and services.
+#[expect(
+    clippy::all,
+    clippy::pedantic,
+    clippy::as_conversions,
+    clippy::indexing_slicing,
+    missing_docs,
+    unused_qualifications,
+    reason = "generated code"
+)]
+pub mod proto {
+    tonic::include_proto!("refunds.v1");
+
+    /// Every message and service of this package and what it imports, for reflection.
+    pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/refunds_descriptor.bin"));
+}
+
+use proto::refund_service_server::RefundServiceServer;
+
+/// The name that health is told for, besides the empty one of the whole server.
+const SERVICE_NAME: &str = "refunds.v1.RefundService";
+
+/// The server's settings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// The largest request, bytes.
+    pub message_bytes_max: usize,
+    /// Calls and streams at the same time on one connection.
+    pub concurrent_streams_max: u32,
+    /// The longest a unary call may take, whatever its caller allows.
+    pub unary_deadline_max: Duration,
+    /// How long after health says NOT_SERVING calls are still taken.
+    pub drain_delay: Duration,
+}
+
+/// The server failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The transport broke.
+    #[error("the gRPC server failed")]
+    Transport(#[from] tonic::transport::Error),
+    /// The descriptors do not make a reflection service.
+    #[error("reflection cannot be built")]
+    Reflection(#[from] tonic_reflection::server::Error),
+}
+
+/// Health as callers and Kubernetes see it.
+#[derive(Clone)]
+pub struct Health(HealthReporter);
+
+impl Health {
+    /// Says whether calls are welcome.
+    pub async fn set_serving(&self, serving: bool) {
+        let status = if serving { ServingStatus::Serving } else { ServingStatus::NotServing };
+        self.0.set_service_status("", status).await;
+        self.0.set_service_status(SERVICE_NAME, status).await;
+    }
+}
+
+/// Serves until `stop`. Then health says NOT_SERVING, and after the drain delay no new call is taken, streams end with
+/// a token to go on from, and what is in flight finishes. `drain` is cancelled when streams are to end.
+///
+/// # Errors
+/// When the transport fails.
+pub async fn serve(
+    listener: TcpListener,
+    service: Arc<Service>,
+    authenticate: Arc<dyn Authenticate>,
+    settings: Settings,
+    health_sender: tokio::sync::oneshot::Sender<Health>,
+    stop: CancellationToken,
+    drain: CancellationToken,
+) -> Result<(), Error> {
+    let address: Option<SocketAddr> = listener.local_addr().ok();
+    let (reporter, health_service) = tonic_health::server::health_reporter();
+    let health = Health(reporter);
+    health.set_serving(false).await;
+    let _unwatched = health_sender.send(health.clone());
+    let refunds = RefundServiceServer::new(refund_service::Handler::new(service))
+        .max_decoding_message_size(settings.message_bytes_max);
+    let refunds = InterceptedService::new(refunds, auth::Interceptor::new(authenticate));
+    let reflection = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    let ending = async move {
+        stop.cancelled().await;
+        health.set_serving(false).await;
+        tokio::time::sleep(settings.drain_delay).await;
+        drain.cancel();
+    };
+    Server::builder()
+        .max_concurrent_streams(settings.concurrent_streams_max)
+        // Outermost: every call has a span, a line, and an error with details, whoever made it.
+        .layer(trace::TraceLayer::new(address))
+        // Inside the transport's own timeout, which would answer CANCELLED.
+        .layer(deadline::DeadlineLayer::new(settings.unary_deadline_max))
+        .add_service(refunds)
+        .add_service(health_service)
+        .add_service(reflection().build_v1()?)
+        .add_service(reflection().build_v1alpha()?)
+        .serve_with_incoming_shutdown(TcpListenerStream::new(listener), ending)
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,57 @@
+//! Who calls: the bearer token of a call becomes a caller, or the call is refused.
+
+use std::sync::Arc;
+
+use tonic::{Request, Status};
+
+use crate::service::Caller;
+
+use super::status;
+
+/// The header that holds the token.
+const AUTHORIZATION: &str = "authorization";
+/// The scheme before the token.
+const SCHEME: &str = "bearer ";
+
+/// Tells who a bearer token belongs to.
+pub trait Authenticate: Send + Sync + 'static {
+    /// The caller of a token; of no token the default caller, where there is one.
+    fn caller(&self, token: Option<&str>) -> Option<Caller>;
+}
+
+/// Puts the caller into the extensions of a call.
+#[derive(Clone)]
+pub(super) struct Interceptor(Arc<dyn Authenticate>);
+
+impl Interceptor {
+    pub(super) fn new(authenticate: Arc<dyn Authenticate>) -> Self {
+        Self(authenticate)
+    }
+}
+
+impl tonic::service::Interceptor for Interceptor {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        let header = request.metadata().get(AUTHORIZATION);
+        let token = match header {
+            None => None,
+            Some(value) => match value.to_str().ok().and_then(bearer) {
+                Some(token) => Some(token),
+                None => return Err(refused(true)),
+            },
+        };
+        let Some(caller) = self.0.caller(token) else { return Err(refused(token.is_some())) };
+        tracing::Span::current().record("caller", caller.name.as_str());
+        request.extensions_mut().insert(caller);
+        Ok(request)
+    }
+}
+
+fn bearer(header: &str) -> Option<&str> {
+    let (scheme, token) = header.split_at_checked(SCHEME.len())?;
+    (scheme.eq_ignore_ascii_case(SCHEME) && !token.is_empty()).then_some(token)
+}
+
+fn refused(token_given: bool) -> Status {
+    tracing::info!(token_given, "a call was not authenticated");
+    status::unauthenticated(token_given)
+}

@@ -1,0 +1,94 @@
+//! `refunds.v1.RefundService`: reads the request, asks the use case, writes the answer.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_stream::{Stream, StreamExt};
+use tonic::{Request, Response, Status};
+
+use crate::domain::refund::Trace;
+use crate::service::{Caller, Error, Service, Wish};
+use crate::telemetry::propagation::TraceContext;
+
+use super::proto::refund_service_server::RefundService;
+use super::{proto, read, status, write};
+
+/// The handlers.
+pub(super) struct Handler {
+    service: Arc<Service>,
+}
+
+impl Handler {
+    pub(super) fn new(service: Arc<Service>) -> Self {
+        Self { service }
+    }
+}
+
+/// The caller that the interceptor found.
+fn caller<T>(request: &Request<T>) -> Result<Caller, Status> {
+    request.extensions().get::<Caller>().cloned().ok_or_else(|| status::unauthenticated(false))
+}
+
+#[tonic::async_trait]
+impl RefundService for Handler {
+    type StreamRefundStatusStream =
+        Pin<Box<dyn Stream<Item = Result<proto::StreamRefundStatusResponse, Status>> + Send>>;
+
+    async fn create_refund(
+        &self,
+        request: Request<proto::CreateRefundRequest>,
+    ) -> Result<Response<proto::CreateRefundResponse>, Status> {
+        let caller = caller(&request)?;
+        let (request_id, content) = read::create(request.into_inner()).map_err(|f| status::invalid(&f))?;
+        // The call's own span: later work links to where it was accepted, which leads on to the caller's.
+        let trace = TraceContext::of(&tracing::Span::current())
+            .map(|t| Trace { parent: t.traceparent, state: t.tracestate });
+        let wish = Wish { request_id, content, trace };
+        let created = self.service.create(&caller, wish).await.map_err(status::of)?;
+        tracing::info!(
+            refund.id = %created.refund.id,
+            refund.account = %created.refund.content.account,
+            caller = %caller.name,
+            replayed = created.replayed,
+            "refund accepted"
+        );
+        Ok(Response::new(proto::CreateRefundResponse {
+            refund: Some(write::refund(created.refund)),
+            replayed: created.replayed,
+        }))
+    }
+
+    async fn get_refund(
+        &self,
+        request: Request<proto::GetRefundRequest>,
+    ) -> Result<Response<proto::GetRefundResponse>, Status> {
+        let caller = caller(&request)?;
+        let request = request.into_inner();
+        let mut faults = Vec::new();
+        let id = read::refund_id(&request.refund_id).map_err(|f| faults.extend(f)).ok();
+        let view = proto::RefundView::try_from(request.view).ok();
+        if view.is_none() {
+            faults.push(crate::service::FieldFault::new("view", "must be one of RefundView"));
+        }
+        let (Some(id), Some(view)) = (id, view) else { return Err(status::invalid(&faults)) };
+        let full = match view {
+            proto::RefundView::Full => true,
+            proto::RefundView::Unspecified | proto::RefundView::Basic => false,
+        };
+        let got = self.service.get(&caller, id, full).await.map_err(status::of)?;
+        Ok(Response::new(write::got(got)))
+    }
+
+    async fn stream_refund_status(
+        &self,
+        request: Request<proto::StreamRefundStatusRequest>,
+    ) -> Result<Response<Self::StreamRefundStatusStream>, Status> {
+        let caller = caller(&request)?;
+        let watch = read::watch(request.into_inner()).map_err(|faults| status::of(Error::Invalid(faults)))?;
+        let messages = self.service.watch(&caller, watch).await.map_err(status::of)?;
+        let stream = ReceiverStream::new(messages)
+            .map(|message| message.map(write::watched).map_err(status::of));
+        Ok(Response::new(Box::pin(stream)))
+    }
+}
