@@ -119,8 +119,8 @@ impl Telemetry {
         bounded(move || provider.force_flush()).await
     }
 
-    /// Sends the spans that are still held and ends the export; takes [`FLUSH_MS_MAX`] at most. A batch that the
-    /// collector does not take is logged and lost.
+    /// Sends the spans that are still held and ends the export; takes [`FLUSH_MS_MAX`] at most. A batch that
+    /// the collector does not take is logged and lost.
     ///
     /// # Errors
     ///

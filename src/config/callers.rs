@@ -80,7 +80,8 @@ impl Callers {
     /// The caller with this token's hash.
     ///
     /// A hash map leaks by its timing at most how a *hash* compares, and a token made at random cannot be
-    /// told from parts of its hash. That is why hashes are looked up, not tokens, and why tokens must be random.
+    /// told from parts of its hash. That is why hashes are looked up, not tokens, and why tokens must be
+    /// random.
     pub fn find(&self, token_hash: &TokenHash) -> Option<&Caller> {
         self.by_hash.get(token_hash).map(Arc::as_ref)
     }
