@@ -113,13 +113,7 @@ impl Config {
         let config = Self {
             database: database::Database::read(&mut source, &mut faults),
             dispatch: dispatch::Dispatch::read(&mut source, environment, &mut faults),
-            callers: callers::read(
-                &mut source,
-                defaults.callers.as_ref(),
-                &server,
-                &accounts,
-                &mut faults,
-            ),
+            callers: callers::read(&mut source, defaults.callers.as_ref(), &server, &accounts, &mut faults),
             telemetry: telemetry::Telemetry::read(&mut source, &mut faults),
             #[cfg(feature = "sandbox")]
             sandbox: sandbox::Sandbox::read(&mut source, &mut faults),
@@ -135,11 +129,7 @@ impl Config {
 
     /// A round trip that has begun is waited for: cut off, its refund would be unknown for nothing.
     fn check_shutdown(&self, faults: &mut Faults) {
-        let longest = self
-            .accounts
-            .values()
-            .map(|account| account.timeouts.round_trip_ms())
-            .max();
+        let longest = self.accounts.values().map(|account| account.timeouts.round_trip_ms()).max();
         if let Some(longest) = longest.filter(|longest| *longest > self.server.shutdown_grace_ms) {
             let rule = format!("must cover the longest round trip of an account, {longest} ms");
             faults.add("server.shutdown_grace_ms", rule);

@@ -30,8 +30,7 @@ pub use status::{Reason, reasons_table};
     clippy::all,
     clippy::pedantic,
     clippy::as_conversions,
-    clippy::indexing_slicing,
-    missing_docs,
+    clippy::allow_attributes,
     unused_qualifications,
     reason = "generated code"
 )]
@@ -56,7 +55,7 @@ pub struct Settings {
     pub concurrent_streams_max: u32,
     /// The longest a unary call may take, whatever its caller allows.
     pub unary_deadline_max: Duration,
-    /// How long after health says NOT_SERVING calls are still taken.
+    /// How long after health turned away calls are still taken.
     pub drain_delay: Duration,
 }
 
@@ -84,7 +83,7 @@ impl Health {
     }
 }
 
-/// Serves until `stop`. Then health says NOT_SERVING, and after the drain delay no new call is taken, streams end with
+/// Serves until `stop`. Then health turns away, and after the drain delay no new call is taken, streams end with
 /// a token to go on from, and what is in flight finishes. `drain` is cancelled when streams are to end.
 ///
 /// # Errors

@@ -184,12 +184,10 @@ fn assemble<W>(
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    let filter = EnvFilter::builder()
-        .parse(&settings.log_filter)
-        .map_err(|source| {
-            let filter = settings.log_filter.clone();
-            Error::LogFilter { filter, source }
-        })?;
+    let filter = EnvFilter::builder().parse(&settings.log_filter).map_err(|source| {
+        let filter = settings.log_filter.clone();
+        Error::LogFilter { filter, source }
+    })?;
     let traces = tracing_opentelemetry::layer()
         .with_tracer(provider.tracer(SCOPE))
         .with_location(false)
@@ -200,17 +198,11 @@ where
         .with_filter(own_spans());
     let logs = match settings.log_format {
         LogFormat::Json => log::json(writer).boxed(),
-        LogFormat::Text => tracing_subscriber::fmt::layer()
-            .with_ansi(false)
-            .with_writer(writer)
-            .boxed(),
+        LogFormat::Text => tracing_subscriber::fmt::layer().with_ansi(false).with_writer(writer).boxed(),
     };
     // A filter such as `warn` must not hide the spans: a warning without its refund's id is of little use.
     let logs = logs.with_filter(filter.or(own_spans()));
-    Ok((
-        Registry::default().with(traces).with(logs),
-        Telemetry { provider },
-    ))
+    Ok((Registry::default().with(traces).with(logs), Telemetry { provider }))
 }
 
 /// Passes the spans of this crate. Events are not exported: a log line carries its trace, and saying it twice

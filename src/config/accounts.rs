@@ -111,10 +111,7 @@ pub(super) fn read(
         let key = format!("accounts.{name}");
         let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-".contains(&byte);
         if name.is_empty() || name.len() > ACCOUNT_NAME_MAX || !name.bytes().all(plain) {
-            faults.add(
-                &key,
-                format!("the name must be 1 to {ACCOUNT_NAME_MAX} of a-z 0-9 _ -"),
-            );
+            faults.add(&key, format!("the name must be 1 to {ACCOUNT_NAME_MAX} of a-z 0-9 _ -"));
         }
         let section: Section = value::read(&key, section, faults);
         if let Some(account) = section.check(&key, &name, environment, faults) {
@@ -126,10 +123,7 @@ pub(super) fn read(
 
 impl Section {
     fn check(self, key: &str, name: &str, environment: &Environment, faults: &mut Faults) -> Option<Account> {
-        let choice = Choice {
-            file: self.secret_file.as_deref(),
-            variable: self.secret_env.as_deref(),
-        };
+        let choice = Choice { file: self.secret_file.as_deref(), variable: self.secret_env.as_deref() };
         let secret = secret::read(key, &choice, environment, faults);
         let base_url = required(&format!("{key}.base_url"), self.base_url, faults);
         let base_url = base_url::checked(&format!("{key}.base_url"), &base_url, faults);
@@ -176,11 +170,7 @@ impl Section {
 
 impl Account {
     fn check(&self, key: &str, limits: &provider::Limits, faults: &mut Faults) {
-        faults.within(
-            &format!("{key}.concurrency_max"),
-            self.concurrency_max,
-            &(1..=1_000),
-        );
+        faults.within(&format!("{key}.concurrency_max"), self.concurrency_max, &(1..=1_000));
         faults.within(&format!("{key}.queue_max"), self.queue_max, &(1..=100_000_000));
         let window = 0..=limits.resend_window_s_max;
         faults.within(&format!("{key}.resend_window_s"), self.resend_window_s, &window);
@@ -190,21 +180,12 @@ impl Account {
         }
         let is_code = |code: &String| code.len() == 3 && code.bytes().all(|byte| byte.is_ascii_uppercase());
         if !self.currencies.iter().all(is_code) {
-            faults.add(
-                format!("{key}.currencies"),
-                "each must be three capital letters of ISO 4217",
-            );
+            faults.add(format!("{key}.currencies"), "each must be three capital letters of ISO 4217");
         }
-        for (part, value) in [
-            ("merchant", Some(&self.merchant)),
-            ("key_id", self.key_id.as_ref()),
-        ] {
+        for (part, value) in [("merchant", Some(&self.merchant)), ("key_id", self.key_id.as_ref())] {
             // Both travel in a header: a line break or a colon would change what it says.
             if value.is_some_and(|value| !value.chars().all(|c| c.is_ascii_graphic() && c != ':')) {
-                faults.add(
-                    format!("{key}.{part}"),
-                    "must be visible ASCII characters without a colon",
-                );
+                faults.add(format!("{key}.{part}"), "must be visible ASCII characters without a colon");
             }
         }
     }

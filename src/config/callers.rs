@@ -116,14 +116,8 @@ impl Callers {
     /// Callers that need no file: the fixed ones of the `dev` command.
     #[cfg(feature = "sandbox")]
     pub(super) fn fixed(callers: Vec<(TokenHash, Caller)>) -> Self {
-        let by_hash = callers
-            .into_iter()
-            .map(|(hash, caller)| (hash, Arc::new(caller)))
-            .collect();
-        Self {
-            by_hash,
-            ..Self::default()
-        }
+        let by_hash = callers.into_iter().map(|(hash, caller)| (hash, Arc::new(caller))).collect();
+        Self { by_hash, ..Self::default() }
     }
 }
 
@@ -153,10 +147,7 @@ pub(super) fn read(
     let section: Section = source.section("callers", faults);
     let default = section.default_caller.as_deref().filter(|name| !name.is_empty());
     if default.is_some() && !server.listen.ip().is_loopback() {
-        faults.add(
-            "callers.default_caller",
-            "only where server.listen is a loopback address",
-        );
+        faults.add("callers.default_caller", "only where server.listen is a loopback address");
     }
     let mut callers = match (&section.file, built_in) {
         (Some(file), _) => read_file(file, default, accounts, faults).unwrap_or_else(|error| {
@@ -170,11 +161,7 @@ pub(super) fn read(
         }
     };
     if let Some(name) = default.filter(|_| callers.default.is_none()) {
-        callers.default = callers
-            .by_hash
-            .values()
-            .find(|caller| caller.name == name)
-            .cloned();
+        callers.default = callers.by_hash.values().find(|caller| caller.name == name).cloned();
         if callers.default.is_none() {
             faults.add("callers.default_caller", "no such caller");
         }
@@ -188,10 +175,7 @@ fn read_file(
     accounts: &BTreeMap<String, Account>,
     faults: &mut Faults,
 ) -> Result<Callers, Error> {
-    let mut callers = Callers {
-        file: Some(file.to_owned()),
-        ..Callers::default()
-    };
+    let mut callers = Callers { file: Some(file.to_owned()), ..Callers::default() };
     let place = file.display();
     let mut named = BTreeMap::new();
     for (key, value) in source::table(file)? {
@@ -231,21 +215,11 @@ impl Entry {
     ) -> (Vec<TokenHash>, Caller) {
         let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte);
         if name.is_empty() || name.len() > CALLER_NAME_MAX || !name.bytes().all(plain) {
-            faults.add(
-                key,
-                format!("the name must be 1 to {CALLER_NAME_MAX} of a-z 0-9 . _ -"),
-            );
+            faults.add(key, format!("the name must be 1 to {CALLER_NAME_MAX} of a-z 0-9 . _ -"));
         }
-        let hashes: Vec<_> = self
-            .token_sha256
-            .iter()
-            .filter_map(|hash| decoded(hash))
-            .collect();
+        let hashes: Vec<_> = self.token_sha256.iter().filter_map(|hash| decoded(hash)).collect();
         if hashes.len() < self.token_sha256.len() {
-            faults.add(
-                format!("{key}.token_sha256"),
-                "each must be 64 hexadecimal digits",
-            );
+            faults.add(format!("{key}.token_sha256"), "each must be 64 hexadecimal digits");
         } else if hashes.is_empty() && !is_default {
             faults.missing(&format!("{key}.token_sha256"));
         }
@@ -257,28 +231,11 @@ impl Entry {
             BTreeSet::new()
         });
         let all = named.contains(ALL_ACCOUNTS);
-        for unknown in named
-            .iter()
-            .filter(|name| *name != ALL_ACCOUNTS && !accounts.contains_key(*name))
-        {
-            faults.add(
-                format!("{key}.accounts"),
-                format!("no account has the name {unknown:?}"),
-            );
+        for unknown in named.iter().filter(|name| *name != ALL_ACCOUNTS && !accounts.contains_key(*name)) {
+            faults.add(format!("{key}.accounts"), format!("no account has the name {unknown:?}"));
         }
-        let accounts = if all {
-            Accounts::All
-        } else {
-            Accounts::Named(named)
-        };
-        (
-            hashes,
-            Caller {
-                name,
-                rights: self.rights.unwrap_or_default(),
-                accounts,
-            },
-        )
+        let accounts = if all { Accounts::All } else { Accounts::Named(named) };
+        (hashes, Caller { name, rights: self.rights.unwrap_or_default(), accounts })
     }
 }
 

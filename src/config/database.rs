@@ -77,11 +77,7 @@ impl Database {
         };
         let connections_max = section.connections_max.unwrap_or(connections);
         faults.within("database.connections_max", connections_max, &(1..=500));
-        faults.within(
-            "database.acquire_timeout_ms",
-            section.acquire_timeout_ms,
-            &(10..=60_000),
-        );
+        faults.within("database.acquire_timeout_ms", section.acquire_timeout_ms, &(10..=60_000));
         Self {
             url,
             engine,

@@ -53,15 +53,9 @@ impl Config {
         let database = data_dir.join("refunds.sqlite");
         let Some(database) = database.to_str() else {
             let rule = "the data directory's name must be UTF-8".to_owned();
-            return Err(Error::Invalid(vec![Fault {
-                key: "database.url".to_owned(),
-                rule,
-            }]));
+            return Err(Error::Invalid(vec![Fault { key: "database.url".to_owned(), rule }]));
         };
-        let database = database
-            .replace('%', "%25")
-            .replace('?', "%3f")
-            .replace('#', "%23");
+        let database = database.replace('%', "%25").replace('?', "%3f").replace('#', "%23");
         let defaults = Defaults {
             values: vec![
                 ("server.drain_delay_ms", 0_i64.into()),
@@ -91,10 +85,7 @@ fn callers() -> Callers {
     };
     Callers::fixed(vec![
         (CALLER_TOKEN_SHA256, caller(CALLER, &[Right::Refund])),
-        (
-            OPERATOR_TOKEN_SHA256,
-            caller(OPERATOR, &[Right::Refund, Right::ReadAll, Right::Operate]),
-        ),
+        (OPERATOR_TOKEN_SHA256, caller(OPERATOR, &[Right::Refund, Right::ReadAll, Right::Operate])),
     ])
 }
 
@@ -111,28 +102,15 @@ mod tests {
     fn dev_needs_nothing_and_its_tokens_are_the_documented_ones() {
         let data = TempDir::new().unwrap();
         let variables = [("REFUNDS__TESTING__KILL_AT", "after_intent")];
-        let config = Config::dev(
-            data.path(),
-            "http://127.0.0.1:18080/afterpay",
-            &Environment::of(variables),
-        )
-        .unwrap();
+        let config =
+            Config::dev(data.path(), "http://127.0.0.1:18080/afterpay", &Environment::of(variables)).unwrap();
         assert!(config.server.listen.ip().is_loopback());
         assert!(config.database.migrate_on_start);
         assert!(config.database.url.expose_secret().starts_with("sqlite:/"));
         assert_eq!(config.callers.default_caller().unwrap().name, CALLER);
-        assert_eq!(
-            config.testing,
-            Testing {
-                kill_at: Some("after_intent".into()),
-                kill_after_hits: 1
-            }
-        );
+        assert_eq!(config.testing, Testing { kill_at: Some("after_intent".into()), kill_after_hits: 1 });
         let account = &config.accounts[ACCOUNT];
-        assert_eq!(
-            (account.merchant.as_str(), account.secret.expose_secret()),
-            (MERCHANT, SECRET)
-        );
+        assert_eq!((account.merchant.as_str(), account.secret.expose_secret()), (MERCHANT, SECRET));
         let find = |token: &str| config.callers.find(&Sha256::digest(token).into()).unwrap();
         assert_eq!(find(CALLER_TOKEN).name, CALLER);
         assert!(!find(CALLER_TOKEN).may(Right::Operate));

@@ -33,12 +33,7 @@ struct Section {
 
 impl Default for Section {
     fn default() -> Self {
-        Self {
-            lease_ms: 15_000,
-            workers: 16,
-            poll_ms: 1_000,
-            worker_name: None,
-        }
+        Self { lease_ms: 15_000, workers: 16, poll_ms: 1_000, worker_name: None }
     }
 }
 
@@ -54,11 +49,6 @@ impl Dispatch {
             let rule = format!("must be 1 to {WORKER_NAME_MAX} visible ASCII characters");
             faults.add("dispatch.worker_name", rule);
         }
-        Self {
-            lease_ms: section.lease_ms,
-            workers: section.workers,
-            poll_ms: section.poll_ms,
-            worker_name,
-        }
+        Self { lease_ms: section.lease_ms, workers: section.workers, poll_ms: section.poll_ms, worker_name }
     }
 }

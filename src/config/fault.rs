@@ -33,10 +33,7 @@ pub(super) struct Faults {
 
 impl Faults {
     pub(super) fn add(&mut self, key: impl Into<String>, rule: impl Into<String>) {
-        self.found.push(Fault {
-            key: key.into(),
-            rule: rule.into(),
-        });
+        self.found.push(Fault { key: key.into(), rule: rule.into() });
     }
 
     /// A required key is absent. Silent if the key was there and wrong: that is one fault, not two.
@@ -59,10 +56,6 @@ impl Faults {
     pub(super) fn into_result<T>(mut self, value: T) -> Result<T, Error> {
         self.found.sort();
         self.found.dedup();
-        if self.found.is_empty() {
-            Ok(value)
-        } else {
-            Err(Error::Invalid(self.found))
-        }
+        if self.found.is_empty() { Ok(value) } else { Err(Error::Invalid(self.found)) }
     }
 }

@@ -18,9 +18,7 @@ pub struct Sandbox {
 impl Default for Sandbox {
     fn default() -> Self {
         // Below the range that the system gives to outgoing connections, so that none of them holds it.
-        Self {
-            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 18_080)),
-        }
+        Self { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 18_080)) }
     }
 }
 

@@ -16,13 +16,8 @@ pub const SECRET_BYTES_MAX: u64 = 16 * 1024;
 ///
 /// The file cannot be read, is empty, is not UTF-8 or is longer than [`SECRET_BYTES_MAX`].
 pub fn read_file(path: &Path) -> Result<SecretString, Fault> {
-    let fault = |rule: String| Fault {
-        key: path.display().to_string(),
-        rule,
-    };
-    let size = std::fs::metadata(path)
-        .map_err(|error| fault(format!("cannot be read: {error}")))?
-        .len();
+    let fault = |rule: String| Fault { key: path.display().to_string(), rule };
+    let size = std::fs::metadata(path).map_err(|error| fault(format!("cannot be read: {error}")))?.len();
     if size > SECRET_BYTES_MAX {
         return Err(fault(format!("is longer than {SECRET_BYTES_MAX} bytes")));
     }
@@ -46,9 +41,7 @@ pub(super) fn read(
 ) -> SecretString {
     let (file_key, variable_key) = (format!("{key}.secret_file"), format!("{key}.secret_env"));
     let secret = match (choice.file, choice.variable) {
-        (Some(path), None) => read_file(path)
-            .map_err(|fault| faults.add(file_key, fault.to_string()))
-            .ok(),
+        (Some(path), None) => read_file(path).map_err(|fault| faults.add(file_key, fault.to_string())).ok(),
         (None, Some(name)) => {
             let secret = environment.get(name).and_then(checked);
             if secret.is_none() {

@@ -55,32 +55,12 @@ impl Server {
             let rule = "beyond loopback tokens are plain text: set allow_non_loopback_plaintext to say so";
             faults.add("server.listen", rule);
         }
-        faults.within(
-            "server.max_message_bytes",
-            server.max_message_bytes,
-            &(4_096..=4_194_304),
-        );
-        faults.within(
-            "server.max_concurrent_streams",
-            server.max_concurrent_streams,
-            &(1..=100_000),
-        );
-        faults.within(
-            "server.unary_deadline_max_ms",
-            server.unary_deadline_max_ms,
-            &(100..=300_000),
-        );
-        faults.within(
-            "server.stream_heartbeat_ms",
-            server.stream_heartbeat_ms,
-            &(100..=600_000),
-        );
+        faults.within("server.max_message_bytes", server.max_message_bytes, &(4_096..=4_194_304));
+        faults.within("server.max_concurrent_streams", server.max_concurrent_streams, &(1..=100_000));
+        faults.within("server.unary_deadline_max_ms", server.unary_deadline_max_ms, &(100..=300_000));
+        faults.within("server.stream_heartbeat_ms", server.stream_heartbeat_ms, &(100..=600_000));
         faults.within("server.streams_max", server.streams_max, &(1..=1_000_000));
-        faults.within(
-            "server.shutdown_grace_ms",
-            server.shutdown_grace_ms,
-            &(0..=600_000),
-        );
+        faults.within("server.shutdown_grace_ms", server.shutdown_grace_ms, &(0..=600_000));
         faults.within("server.drain_delay_ms", server.drain_delay_ms, &(0..=60_000));
         server
     }

@@ -17,10 +17,7 @@ pub struct Testing {
 
 impl Default for Testing {
     fn default() -> Self {
-        Self {
-            kill_at: None,
-            kill_after_hits: 1,
-        }
+        Self { kill_at: None, kill_after_hits: 1 }
     }
 }
 
@@ -28,11 +25,7 @@ impl Testing {
     pub(super) fn read(source: &mut Source, faults: &mut Faults) -> Self {
         let mut testing: Self = source.section("testing", faults);
         testing.kill_at = testing.kill_at.filter(|point| !point.is_empty());
-        faults.within(
-            "testing.kill_after_hits",
-            testing.kill_after_hits,
-            &(1..=1_000_000),
-        );
+        faults.within("testing.kill_after_hits", testing.kill_after_hits, &(1..=1_000_000));
         testing
     }
 }

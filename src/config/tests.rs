@@ -55,10 +55,7 @@ impl Files {
         match self.load(variables) {
             Err(Error::Invalid(faults)) => {
                 let directory = format!("{}/", self.0.path().display());
-                faults
-                    .iter()
-                    .map(|fault| fault.to_string().replace(&directory, ""))
-                    .collect()
+                faults.iter().map(|fault| fault.to_string().replace(&directory, "")).collect()
             }
             other => panic!("faults were expected: {other:?}"),
         }
@@ -82,14 +79,8 @@ fn the_least_configuration_has_the_documented_defaults() {
     assert_eq!(account.provider, Provider::Afterpay);
     assert_eq!(account.base_url, "https://provider.example");
     assert_eq!(account.secret.expose_secret(), "s3cret");
-    assert_eq!(
-        (account.timeouts.connect_ms, account.timeouts.read_ms),
-        (10_000, 70_000)
-    );
-    assert_eq!(
-        (account.resend_window_s, account.refund_window_days),
-        (82_800, Some(120))
-    );
+    assert_eq!((account.timeouts.connect_ms, account.timeouts.read_ms), (10_000, 70_000));
+    assert_eq!((account.resend_window_s, account.refund_window_days), (82_800, Some(120)));
     assert_eq!(account.schedule.refusal_lookup_delay_ms, 900_000);
     let currencies: Vec<_> = account.currencies.iter().map(String::as_str).collect();
     assert_eq!(currencies, ["AUD", "CAD", "EUR", "GBP", "NZD", "USD"]);
@@ -105,46 +96,28 @@ fn the_environment_overrides_the_file_and_is_read_as_what_is_wanted() {
             ("REFUNDS__SERVER__ALLOW_NON_LOOPBACK_PLAINTEXT", "true"),
             ("REFUNDS__ACCOUNTS__AFTERPAY-AU__MERCHANT", "7001"),
             ("REFUNDS__ACCOUNTS__AFTERPAY-AU__CURRENCIES", "AUD, NZD"),
-            (
-                "REFUNDS__ACCOUNTS__AFTERPAY-AU__SCHEDULE__CHECK_SCHEDULE_MS",
-                "10,20",
-            ),
+            ("REFUNDS__ACCOUNTS__AFTERPAY-AU__SCHEDULE__CHECK_SCHEDULE_MS", "10,20"),
             ("REFUNDS__TELEMETRY__SAMPLE_RATIO", "0.25"),
             ("REFUNDS__TELEMETRY__LOG_FORMAT", "text"),
-            (
-                "REFUNDS__DATABASE__URL",
-                "postgres://refunds:p4ss@db.example/refunds",
-            ),
+            ("REFUNDS__DATABASE__URL", "postgres://refunds:p4ss@db.example/refunds"),
         ])
         .unwrap();
     assert_eq!(config.server.streams_max, 7);
     assert_eq!(config.server.listen.to_string(), "0.0.0.0:1");
     assert_eq!(config.accounts["afterpay-au"].merchant, "7001");
     assert_eq!(config.accounts["afterpay-au"].currencies.len(), 2);
-    assert_eq!(
-        config.accounts["afterpay-au"].schedule.check_schedule_ms,
-        [10, 20]
-    );
+    assert_eq!(config.accounts["afterpay-au"].schedule.check_schedule_ms, [10, 20]);
     assert!((config.telemetry.sample_ratio - 0.25).abs() < f64::EPSILON);
     assert_eq!(config.telemetry.log_format, telemetry::LogFormat::Text);
     assert_eq!(config.telemetry.service_name, "a");
-    assert_eq!(
-        (config.database.engine, config.database.connections_max),
-        (Engine::Postgres, 16)
-    );
+    assert_eq!((config.database.engine, config.database.connections_max), (Engine::Postgres, 16));
 }
 
 #[test]
 fn a_default_caller_is_for_loopback_alone() {
     let config = "[callers]\ndefault_caller = \"checkout\"";
     let files = Files::new(&format!("{ACCOUNT}{config}"), CALLERS);
-    let caller = files
-        .load(&[])
-        .unwrap()
-        .callers
-        .default_caller()
-        .cloned()
-        .unwrap();
+    let caller = files.load(&[]).unwrap().callers.default_caller().cloned().unwrap();
     assert_eq!(caller.name, "checkout");
     let open = [
         ("REFUNDS__SERVER__LISTEN", "[::]:50051"),
@@ -175,15 +148,9 @@ fn callers_are_found_by_hash_and_read_again() {
     assert_eq!(rotated.find(&[0x11; 32]), None);
     assert_eq!(rotated.find(&[0x22; 32]).unwrap().name, "checkout");
     fs::write(files.path("callers.toml"), "callers = 1").unwrap();
-    assert!(matches!(
-        config.callers.reload(&config.accounts),
-        Err(Error::Invalid(_))
-    ));
+    assert!(matches!(config.callers.reload(&config.accounts), Err(Error::Invalid(_))));
     fs::remove_file(files.path("callers.toml")).unwrap();
-    assert!(matches!(
-        config.callers.reload(&config.accounts),
-        Err(Error::Unreadable { .. })
-    ));
+    assert!(matches!(config.callers.reload(&config.accounts), Err(Error::Unreadable { .. })));
 }
 
 #[test]
@@ -194,27 +161,16 @@ fn a_secret_is_read_from_its_file_and_trimmed() {
     let variable = [("REFUNDS__ACCOUNTS__AFTERPAY-AU__SECRET_FILE", secret.as_str())];
     fs::write(&secret, "  from a file\n").unwrap();
     let config = files.load(&variable).unwrap();
-    assert_eq!(
-        config.accounts["afterpay-au"].secret.expose_secret(),
-        "from a file"
-    );
+    assert_eq!(config.accounts["afterpay-au"].secret.expose_secret(), "from a file");
     assert!(!format!("{config:?}").contains("from a file"));
     fs::write(&secret, "\n").unwrap();
-    assert_eq!(
-        files.faults(&variable),
-        ["accounts.afterpay-au.secret_file: secret: is empty"]
-    );
-    assert_eq!(
-        files.faults(&[]),
-        ["accounts.afterpay-au: needs exactly one of secret_file and secret_env"]
-    );
+    assert_eq!(files.faults(&variable), ["accounts.afterpay-au.secret_file: secret: is empty"]);
+    assert_eq!(files.faults(&[]), ["accounts.afterpay-au: needs exactly one of secret_file and secret_env"]);
 }
 
 #[test]
 fn the_worker_is_named_after_host_and_process() {
-    let config = Files::new(ACCOUNT, CALLERS)
-        .load(&[("HOSTNAME", "pod-7")])
-        .unwrap();
+    let config = Files::new(ACCOUNT, CALLERS).load(&[("HOSTNAME", "pod-7")]).unwrap();
     assert_eq!(config.dispatch.worker_name, "pod-7-0");
     let own = Environment::of_process().process_name();
     assert!(own.ends_with(&format!("-{}", std::process::id())), "{own}");
@@ -224,10 +180,8 @@ fn the_worker_is_named_after_host_and_process() {
 fn the_examples_in_the_repository_load() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let callers = root.join("callers.example.toml").display().to_string();
-    let environment = Environment::of([
-        ("AFTERPAY_AU_SECRET", "x"),
-        ("REFUNDS__CALLERS__FILE", callers.as_str()),
-    ]);
+    let environment =
+        Environment::of([("AFTERPAY_AU_SECRET", "x"), ("REFUNDS__CALLERS__FILE", callers.as_str())]);
     let config = Config::load(Some(&root.join("config.example.toml")), &environment).unwrap();
     assert_eq!(config.accounts["afterpay-au"].currencies.len(), 2);
 }

@@ -33,10 +33,7 @@ pub(super) fn read<T: DeserializeOwned + Default>(key: &str, mut section: Value,
                 Segment::Seq { .. } | Segment::Enum { .. } | Segment::Unknown => None,
             })
             .collect();
-        let place = std::iter::once(key)
-            .chain(path.iter().copied())
-            .collect::<Vec<_>>()
-            .join(".");
+        let place = std::iter::once(key).chain(path.iter().copied()).collect::<Vec<_>>().join(".");
         faults.add(place, error.inner().to_string());
         if !take_out(&mut section, &path) {
             return T::default();
@@ -136,9 +133,8 @@ impl<'de> Deserializer<'de> for Strict {
             ValueKind::U128(value) => visitor.visit_u128(value),
             ValueKind::Float(value) => visitor.visit_f64(value),
             ValueKind::String(value) => visitor.visit_string(value),
-            ValueKind::Table(table) => visitor.visit_map(MapDeserializer::new(
-                table.into_iter().map(|(key, value)| (key, Strict(value))),
-            )),
+            ValueKind::Table(table) => visitor
+                .visit_map(MapDeserializer::new(table.into_iter().map(|(key, value)| (key, Strict(value))))),
             ValueKind::Array(items) => visitor.visit_seq(SeqDeserializer::new(items.into_iter().map(Strict))),
         }
     }
@@ -157,10 +153,7 @@ impl<'de> Deserializer<'de> for Strict {
             return self.deserialize_any(visitor);
         };
         let origin = self.0.origin().map(str::to_owned);
-        let items = text
-            .split(LIST_SEPARATOR)
-            .map(str::trim)
-            .filter(|item| !item.is_empty());
+        let items = text.split(LIST_SEPARATOR).map(str::trim).filter(|item| !item.is_empty());
         let items = items.map(|item| Strict(Value::new(origin.as_ref(), item)));
         visitor.visit_seq(SeqDeserializer::new(items))
     }

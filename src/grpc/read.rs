@@ -47,20 +47,13 @@ pub(super) fn create(request: proto::CreateRefundRequest) -> Result<(RequestId, 
         Some(Wire::Esims(wire)) => esims(&mut faults, &wire).map(Target::Esims),
     };
     let reason = match proto::Reason::try_from(request.reason) {
-        Ok(wire) => reason(wire),
-        Err(_) => {
-            faults.add("reason", "must be one of Reason");
-            Reason::Unspecified
-        }
+        Ok(wire) => Some(reason(wire)),
+        Err(_) => faults.take("reason", Err(Rule::new("must be one of Reason"))),
     };
-    let provider_reason = text(
-        &mut faults,
-        "provider_reason",
-        request.provider_reason,
-        free_text::PROVIDER_REASON_CHARS_MAX,
-    );
+    let provider_reason =
+        text(&mut faults, "provider_reason", request.provider_reason, free_text::PROVIDER_REASON_CHARS_MAX);
     let notes = text(&mut faults, "notes", request.notes, NOTES_CHARS_MAX);
-    if reason == Reason::Other && notes.is_none() {
+    if reason == Some(Reason::Other) && notes.is_none() {
         faults.add("notes", "must say why when reason is REASON_OTHER");
     }
     let email = (!request.email.is_empty()).then_some(request.email);
@@ -77,8 +70,8 @@ pub(super) fn create(request: proto::CreateRefundRequest) -> Result<(RequestId, 
     let purchase_time = time(&mut faults, "purchase_time", request.purchase_time);
     let not_before = time(&mut faults, "not_before", request.not_before);
     let send_before = time(&mut faults, "send_before", request.send_before);
-    match (request_id, account, target) {
-        (Some(request_id), Some(account), Some(target)) if faults.0.is_empty() => Ok((
+    match (request_id, account, target, reason) {
+        (Some(request_id), Some(account), Some(target), Some(reason)) if faults.0.is_empty() => Ok((
             request_id,
             Content {
                 account,
@@ -96,7 +89,7 @@ pub(super) fn create(request: proto::CreateRefundRequest) -> Result<(RequestId, 
                 retry_of: None,
             },
         )),
-        (_, _, _) => Err(faults.0),
+        (_, _, _, _) => Err(faults.0),
     }
 }
 
@@ -114,9 +107,9 @@ fn payment(faults: &mut Faults, wire: proto::Payment) -> Option<Payment> {
         }
         Some(wire) if wire.amount_minor < 1 => {
             faults.add("payment.amount.amount_minor", "must be at least 1 minor unit");
-            money(faults, "payment.amount", proto::Money { amount_minor: 1, ..wire }).and(None)
+            money(faults, "payment.amount", &proto::Money { amount_minor: 1, ..wire }).and(None)
         }
-        Some(wire) => money(faults, "payment.amount", wire),
+        Some(wire) => money(faults, "payment.amount", &wire),
     };
     Some(Payment { order_id: order_id?, transaction_id: transaction_id?, amount: amount? })
 }
@@ -138,13 +131,13 @@ fn esims(faults: &mut Faults, wire: &proto::Esims) -> Option<Vec<Iccid>> {
     (iccids.len() == wire.iccids.len()).then_some(iccids)
 }
 
-fn money(faults: &mut Faults, field: &str, wire: proto::Money) -> Option<Money> {
+fn money(faults: &mut Faults, field: &str, wire: &proto::Money) -> Option<Money> {
     let currency = faults.take(&format!("{field}.currency_code"), Currency::parse(&wire.currency_code))?;
     faults.take(&format!("{field}.amount_minor"), Money::new(currency, wire.amount_minor))
 }
 
 fn optional_money(faults: &mut Faults, field: &str, wire: Option<proto::Money>) -> Option<Money> {
-    wire.and_then(|wire| money(faults, field, wire))
+    wire.and_then(|wire| money(faults, field, &wire))
 }
 
 fn text(faults: &mut Faults, field: &str, text: String, chars_max: usize) -> Option<String> {
@@ -156,7 +149,8 @@ fn text(faults: &mut Faults, field: &str, text: String, chars_max: usize) -> Opt
 
 fn time(faults: &mut Faults, field: &str, wire: Option<WireTime>) -> Option<Timestamp> {
     let wire = wire?;
-    let micros = wire.seconds.checked_mul(1_000_000).and_then(|s| s.checked_add(i64::from(wire.nanos / 1_000)));
+    let micros =
+        wire.seconds.checked_mul(1_000_000).and_then(|s| s.checked_add(i64::from(wire.nanos / 1_000)));
     let valid = (0..1_000_000_000).contains(&wire.nanos) && (0..=TIME_SECONDS_MAX).contains(&wire.seconds);
     match micros {
         Some(micros) if valid => Some(Timestamp::from_micros(micros)),

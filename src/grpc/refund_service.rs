@@ -87,8 +87,8 @@ impl RefundService for Handler {
         let caller = caller(&request)?;
         let watch = read::watch(request.into_inner()).map_err(|faults| status::of(Error::Invalid(faults)))?;
         let messages = self.service.watch(&caller, watch).await.map_err(status::of)?;
-        let stream = ReceiverStream::new(messages)
-            .map(|message| message.map(write::watched).map_err(status::of));
+        let stream =
+            ReceiverStream::new(messages).map(|message| message.map(write::watched).map_err(status::of));
         Ok(Response::new(Box::pin(stream)))
     }
 }

@@ -53,7 +53,7 @@ reasons! {
     MissingCredentials = "MISSING_CREDENTIALS", Unauthenticated;
     /// The bearer token belongs to nobody.
     BadCredentials = "BAD_CREDENTIALS", Unauthenticated;
-    /// The deadline of the call passed. What it asked may have been done: repeat with the same request_id.
+    /// The deadline of the call passed. What it asked may have been done: repeat with the same `request_id`.
     DeadlineExceeded = "DEADLINE_EXCEEDED", DeadlineExceeded;
     /// Fields break rules; `BadRequest` names each field and its rule. Nothing was done.
     InvalidField = "INVALID_FIELD", InvalidArgument;
@@ -61,15 +61,15 @@ reasons! {
     RightMissing = "RIGHT_MISSING", PermissionDenied;
     /// There is no such refund, or it is another caller's.
     RefundNotFound = "REFUND_NOT_FOUND", NotFound;
-    /// The request_id was used with other content; `metadata.fields` names what differs, `metadata.refund_id` the refund.
+    /// The `request_id` was used with other content; `metadata.fields` names what differs, `metadata.refund_id` the refund.
     RequestIdReused = "REQUEST_ID_REUSED", AlreadyExists;
-    /// The service is shutting down: go on at another replica, with the same request_id or resume token.
+    /// The service is shutting down: go on at another replica, with the same `request_id` or resume token.
     Draining = "DRAINING", Unavailable;
     /// There is no such account, or the caller may not use it.
     AccountNotFound = "ACCOUNT_NOT_FOUND", NotFound;
     /// The purchase is outside the provider's refund window.
     RefundWindowExpired = "REFUND_WINDOW_EXPIRED", FailedPrecondition;
-    /// The account has as many open refunds as it may: repeat later with the same request_id.
+    /// The account has as many open refunds as it may: repeat later with the same `request_id`.
     QueueFull = "QUEUE_FULL", ResourceExhausted;
     /// The order is known to be in another currency; `metadata.currency_code` names it.
     CurrencyMismatch = "CURRENCY_MISMATCH", FailedPrecondition;
@@ -81,13 +81,18 @@ reasons! {
     TooManyStreams = "TOO_MANY_STREAMS", ResourceExhausted;
     /// The history at the token's position is no longer kept: start by a snapshot.
     HistoryGone = "HISTORY_GONE", OutOfRange;
-    /// The database cannot be reached: repeat with the same request_id.
+    /// The database cannot be reached: repeat with the same `request_id`.
     DatabaseAway = "DATABASE_AWAY", Unavailable;
     /// A fault of the service. It is in the log under the trace of the call.
     Internal = "INTERNAL", Internal;
 }
 
-fn build(reason: Reason, message: impl Into<String>, metadata: HashMap<String, String>, mut details: ErrorDetails) -> Status {
+fn build(
+    reason: Reason,
+    message: impl Into<String>,
+    metadata: HashMap<String, String>,
+    mut details: ErrorDetails,
+) -> Status {
     details.set_error_info(reason.word(), DOMAIN, metadata);
     Status::with_error_details(reason.code(), message, details)
 }
@@ -142,7 +147,9 @@ pub(super) fn dressed(status: &Status) -> Option<Status> {
         Code::OutOfRange | Code::ResourceExhausted => {
             Some(plain(Reason::MessageTooLarge, "the request is larger than the service reads"))
         }
-        Code::Internal | Code::InvalidArgument if message.contains("decod") || message.contains("rotobuf") => {
+        Code::Internal | Code::InvalidArgument
+            if message.contains("decod") || message.contains("rotobuf") =>
+        {
             Some(plain(Reason::MalformedMessage, "the request is not the message that the method takes"))
         }
         Code::DeadlineExceeded => Some(deadline_exceeded()),

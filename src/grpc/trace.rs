@@ -70,9 +70,14 @@ where
         let method = if known { path.trim_start_matches('/') } else { OTHER };
         let parent = TraceContext::from_headers(request.headers());
         let peer = request.extensions().get::<TcpConnectInfo>().and_then(TcpConnectInfo::remote_addr);
-        let span =
-            spans::server_span(&spans::ServerCall { method, server: self.server, peer, parent: parent.as_ref() });
-        let mut call = Call { method: method.to_owned(), span: span.clone(), began: Instant::now(), code: None };
+        let span = spans::server_span(&spans::ServerCall {
+            method,
+            server: self.server,
+            peer,
+            parent: parent.as_ref(),
+        });
+        let mut call =
+            Call { method: method.to_owned(), span: span.clone(), began: Instant::now(), code: None };
         let inner = self.inner.call(request).instrument(span);
         Box::pin(async move {
             let mut response = inner.await?;

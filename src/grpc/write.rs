@@ -128,7 +128,9 @@ fn outcome(state: &State) -> (Option<&Failure>, Option<&Success>) {
         State::Succeeded(success) | State::PartiallySucceeded(success) | State::Reversed(success) => {
             (None, Some(success))
         }
-        State::Pending { .. } | State::Sending { .. } | State::InReview { .. } | State::Canceled => (None, None),
+        State::Pending { .. } | State::Sending { .. } | State::InReview { .. } | State::Canceled => {
+            (None, None)
+        }
     }
 }
 

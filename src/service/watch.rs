@@ -148,7 +148,9 @@ impl Service {
         let permit = Arc::clone(&self.streams).try_acquire_owned().map_err(|_| Error::TooManyStreams)?;
         let (out, messages) = mpsc::channel(BUFFER_SIZE);
         let service = Arc::clone(self);
-        let watcher = Watcher { service, caller: caller.name.clone(), watch, sequence, out, _permit: permit };
+        let amount = refund.content.payment().map(|p| p.amount);
+        let watcher =
+            Watcher { service, caller: caller.name.clone(), watch, amount, sequence, out, _permit: permit };
         tokio::spawn(async move {
             let _gone = watcher.run(refund, changes).await;
         });

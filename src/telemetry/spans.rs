@@ -12,14 +12,8 @@ use super::names;
 use super::propagation::{self, TraceContext};
 
 /// The codes that make a server span an error: the service's own faults, not the caller's.
-const SERVER_ERRORS: [&str; 6] = [
-    "UNKNOWN",
-    "DEADLINE_EXCEEDED",
-    "UNIMPLEMENTED",
-    "INTERNAL",
-    "UNAVAILABLE",
-    "DATA_LOSS",
-];
+const SERVER_ERRORS: [&str; 6] =
+    ["UNKNOWN", "DEADLINE_EXCEEDED", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS"];
 
 /// The lowest HTTP status that makes a client span an error.
 const CLIENT_ERROR_STATUS_MIN: u16 = 400;

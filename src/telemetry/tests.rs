@@ -57,17 +57,10 @@ struct Listening {
 impl Listening {
     fn new(settings: &Settings) -> Self {
         let (spans, lines) = (Exported::default(), Written::default());
-        let provider = SdkTracerProvider::builder()
-            .with_simple_exporter(spans.clone())
-            .build();
+        let provider = SdkTracerProvider::builder().with_simple_exporter(spans.clone()).build();
         let out = lines.clone();
         let (subscriber, telemetry) = assemble(settings, provider, move || out.clone()).unwrap();
-        Self {
-            dispatch: Dispatch::new(subscriber),
-            spans,
-            lines,
-            _telemetry: telemetry,
-        }
+        Self { dispatch: Dispatch::new(subscriber), spans, lines, _telemetry: telemetry }
     }
 
     /// Runs `work` with this subscriber and answers the spans in the order in which they ended.
@@ -79,9 +72,7 @@ impl Listening {
     fn lines(&self) -> Vec<serde_json::Map<String, serde_json::Value>> {
         let bytes = std::mem::take(&mut *self.lines.0.lock().unwrap());
         let text = String::from_utf8(bytes).unwrap();
-        text.lines()
-            .map(|line| serde_json::from_str(line).unwrap())
-            .collect()
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 }
 
@@ -110,11 +101,7 @@ fn post(resend_count: u32) -> Span {
 }
 
 fn attributes(span: &SpanData) -> Vec<(&str, Value)> {
-    let mut all: Vec<_> = span
-        .attributes
-        .iter()
-        .map(|kv| (kv.key.as_str(), kv.value.clone()))
-        .collect();
+    let mut all: Vec<_> = span.attributes.iter().map(|kv| (kv.key.as_str(), kv.value.clone())).collect();
     all.sort_by_key(|(key, _)| *key);
     all
 }
@@ -125,15 +112,10 @@ fn a_server_span_continues_the_callers_trace_even_when_entered_by_instrument() {
     let spans = listening.spans_of(|| {
         let span = create_refund(Some(&caller()));
         let handled = async { tracing::info!("handled") }.instrument(span.clone());
-        tokio::runtime::Builder::new_current_thread()
-            .build()
-            .unwrap()
-            .block_on(handled);
+        tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(handled);
         spans::finish_server_span(&span, "OK", false);
     });
-    let [span] = spans.as_slice() else {
-        panic!("one span")
-    };
+    let [span] = spans.as_slice() else { panic!("one span") };
     assert_eq!(span.span_context.trace_id().to_string(), PARENT_TRACE);
     assert_eq!(span.parent_span_id.to_string(), PARENT_SPAN);
     assert_eq!(span.span_kind, SpanKind::Server);
@@ -161,9 +143,7 @@ fn only_the_services_own_faults_make_a_server_span_an_error() {
             spans::finish_server_span(&create_refund(None), code, spans::is_server_error(code));
         }
     });
-    let [callers, ours] = spans.as_slice() else {
-        panic!("two spans")
-    };
+    let [callers, ours] = spans.as_slice() else { panic!("two spans") };
     assert_eq!(callers.status, Status::Unset);
     assert_eq!(callers.parent_span_id, SpanId::INVALID);
     assert_eq!(ours.status, Status::error(""));
@@ -182,14 +162,10 @@ fn an_attempt_is_a_new_root_with_one_link_and_the_round_trip_is_its_child() {
             spans::finish_client_span(&call, ClientEnd::Answered(201));
         });
     });
-    let [call, attempt, _rpc] = spans.as_slice() else {
-        panic!("three spans")
-    };
+    let [call, attempt, _rpc] = spans.as_slice() else { panic!("three spans") };
     assert_eq!(attempt.parent_span_id, SpanId::INVALID);
     assert_ne!(attempt.span_context.trace_id().to_string(), PARENT_TRACE);
-    let [link] = attempt.links.links.as_slice() else {
-        panic!("one link")
-    };
+    let [link] = attempt.links.links.as_slice() else { panic!("one link") };
     assert_eq!(link.span_context.trace_id().to_string(), PARENT_TRACE);
     assert_eq!(link.span_context.span_id().to_string(), PARENT_SPAN);
     assert_eq!(link.span_context.trace_state().header(), "vendor=a");
@@ -243,12 +219,7 @@ fn a_round_trip_says_how_it_failed() {
     let told: Vec<_> = spans
         .iter()
         .map(|span| {
-            let find = |name| {
-                attributes(span)
-                    .into_iter()
-                    .find(|(key, _)| *key == name)
-                    .map(|(_, v)| v)
-            };
+            let find = |name| attributes(span).into_iter().find(|(key, _)| *key == name).map(|(_, v)| v);
             assert_eq!(span.status, Status::error(""));
             assert_eq!(find("http.request.resend_count"), None);
             (find("http.response.status_code"), find("error.type"))
@@ -270,10 +241,7 @@ fn a_span_that_has_begun_refuses_a_parent() {
     listening.spans_of(|| {
         let span = create_refund(None);
         assert!(TraceContext::of(&span).is_some());
-        assert!(matches!(
-            propagation::set_parent(&span, &caller()),
-            Err(Error::SpanStarted)
-        ));
+        assert!(matches!(propagation::set_parent(&span, &caller()), Err(Error::SpanStarted)));
     });
 }
 
@@ -293,19 +261,10 @@ fn nothing_listens_and_nothing_breaks() {
 async fn the_subscriber_works_without_a_collector_and_shuts_down() {
     let lines = Written::default();
     let out = lines.clone();
-    let text = Settings {
-        log_format: LogFormat::Text,
-        ..Settings::default()
-    };
+    let text = Settings { log_format: LogFormat::Text, ..Settings::default() };
     let (subscriber, telemetry) = subscriber(&text, move || out.clone()).unwrap();
-    async { create_refund(None).in_scope(|| tracing::info!("here")) }
-        .with_subscriber(subscriber)
-        .await;
-    assert!(
-        String::from_utf8(lines.0.lock().unwrap().clone())
-            .unwrap()
-            .contains("here")
-    );
+    async { create_refund(None).in_scope(|| tracing::info!("here")) }.with_subscriber(subscriber).await;
+    assert!(String::from_utf8(lines.0.lock().unwrap().clone()).unwrap().contains("here"));
     telemetry.flush().await.unwrap();
     telemetry.shutdown().await.unwrap();
 }
@@ -315,37 +274,17 @@ async fn a_collector_that_is_away_does_not_hold_up_the_shutdown() {
     let nowhere = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = format!("http://{}", nowhere.local_addr().unwrap());
     drop(nowhere);
-    let settings = Settings {
-        otlp_endpoint: Some(endpoint),
-        ..Settings::default()
-    };
+    let settings = Settings { otlp_endpoint: Some(endpoint), ..Settings::default() };
     let (subscriber, telemetry) = subscriber(&settings, io::sink).unwrap();
-    async { drop(create_refund(None)) }
-        .with_subscriber(subscriber)
-        .await;
+    async { drop(create_refund(None)) }.with_subscriber(subscriber).await;
     let limit = Duration::from_millis(FLUSH_MS_MAX + 2 * FLUSH_MARGIN_MS);
-    tokio::time::timeout(limit, telemetry.shutdown())
-        .await
-        .expect("bounded")
-        .ok();
+    tokio::time::timeout(limit, telemetry.shutdown()).await.expect("bounded").ok();
 }
 
 #[test]
 fn wrong_settings_are_told() {
-    let wrong = Settings {
-        log_filter: "info,=".to_owned(),
-        ..Settings::default()
-    };
-    assert!(matches!(
-        subscriber(&wrong, io::sink).err(),
-        Some(Error::LogFilter { .. })
-    ));
-    let wrong = Settings {
-        otlp_endpoint: Some("http://a b".to_owned()),
-        ..Settings::default()
-    };
-    assert!(matches!(
-        subscriber(&wrong, io::sink).err(),
-        Some(Error::Exporter(_))
-    ));
+    let wrong = Settings { log_filter: "info,=".to_owned(), ..Settings::default() };
+    assert!(matches!(subscriber(&wrong, io::sink).err(), Some(Error::LogFilter { .. })));
+    let wrong = Settings { otlp_endpoint: Some("http://a b".to_owned()), ..Settings::default() };
+    assert!(matches!(subscriber(&wrong, io::sink).err(), Some(Error::Exporter(_))));
 }

@@ -72,10 +72,7 @@ impl Provider {
                 resend_window_s: 0,
                 resend_window_s_max: 0,
                 refund_window_days: None,
-                rate: Some(Rate {
-                    requests: 1,
-                    per_ms: 300_000,
-                }),
+                rate: Some(Rate { requests: 1, per_ms: 300_000 }),
                 needs_key_id: true,
                 needs_site_url: false,
                 currencies: &[],

@@ -73,11 +73,7 @@ impl Schedule {
         faults.within(&key("breaker_open_ms"), self.breaker_open_ms, &(1..=DAY_MS));
         let least = if short { 1 } else { REFUSAL_LOOKUP_DELAY_MS_MIN };
         let refusal = least..=DAY_MS;
-        faults.within(
-            &key("refusal_lookup_delay_ms"),
-            self.refusal_lookup_delay_ms,
-            &refusal,
-        );
+        faults.within(&key("refusal_lookup_delay_ms"), self.refusal_lookup_delay_ms, &refusal);
         faults.within(&key("probe_min_ms"), self.probe_min_ms, &(1..=DAY_MS));
         faults.within(&key("probe_max_ms"), self.probe_max_ms, &(1..=DAY_MS));
         if self.backoff_base_ms > self.backoff_max_ms {

@@ -82,9 +82,7 @@ fn all_faults_are_told_at_once() {
 fn a_fault_never_tells_the_value() {
     let wrong = "[database]\nurl = [\"p4ssword\"]\n[server]\nlisten = \"p4ssword\"";
     let files = Files::new(&format!("{ACCOUNT}{wrong}"), CALLERS);
-    let told = files
-        .load(&[("REFUNDS__SERVER__STREAMS_MAX", "p4ssword")])
-        .unwrap_err();
+    let told = files.load(&[("REFUNDS__SERVER__STREAMS_MAX", "p4ssword")]).unwrap_err();
     let told = format!("{told} {told:?}");
     assert!(!told.contains("p4ssword"), "{told}");
     assert!(told.contains("database.url: must be") && told.contains("streams_max: must be a whole number"));
@@ -92,9 +90,7 @@ fn a_fault_never_tells_the_value() {
 
 #[test]
 fn a_file_that_is_not_toml_is_told_by_its_line_without_its_text() {
-    let error = Files::new("[server]\nlisten = p4ssword\n", CALLERS)
-        .load(&[])
-        .unwrap_err();
+    let error = Files::new("[server]\nlisten = p4ssword\n", CALLERS).load(&[]).unwrap_err();
     assert!(matches!(&error, Error::Malformed { line: 2, .. }), "{error:?}");
     assert!(!format!("{error} {error:?}").contains("p4ssword"), "{error:?}");
     let missing = Config::load(Some(Path::new("/nowhere/config.toml")), &Environment::default());
@@ -114,16 +110,8 @@ fn no_configuration_at_all_says_what_is_missing() {
 fn short_timeouts_are_for_those_who_ask_for_them() {
     let short = "allow_short_timeouts = true\ntimeouts = { connect_ms = 5, read_ms = 50 }
         schedule = { refusal_lookup_delay_ms = 10 }";
-    let config = Files::new(
-        &format!("{ACCOUNT}{short}\n[server]\nshutdown_grace_ms = 100"),
-        CALLERS,
-    );
-    assert_eq!(
-        config.load(&[]).unwrap().accounts["afterpay-au"]
-            .timeouts
-            .round_trip_ms(),
-        55
-    );
+    let config = Files::new(&format!("{ACCOUNT}{short}\n[server]\nshutdown_grace_ms = 100"), CALLERS);
+    assert_eq!(config.load(&[]).unwrap().accounts["afterpay-au"].timeouts.round_trip_ms(), 55);
     assert_eq!(
         faults_of("[server]\nshutdown_grace_ms = 79999", &[]),
         ["server.shutdown_grace_ms: must cover the longest round trip of an account, 80000 ms"]
@@ -132,13 +120,7 @@ fn short_timeouts_are_for_those_who_ask_for_them() {
 
 #[test]
 fn a_database_in_memory_is_refused() {
-    for url in [
-        "sqlite::memory:",
-        "sqlite:x?mode=memory",
-        "sqlite:",
-        "postgres//x",
-        "",
-    ] {
+    for url in ["sqlite::memory:", "sqlite:x?mode=memory", "sqlite:", "postgres//x", ""] {
         let told = faults_of("", &[("REFUNDS__DATABASE__URL", url)]);
         assert_eq!(told.len(), 1, "{told:?}");
         assert!(told[0].starts_with("database.url: "), "{told:?}");
@@ -155,9 +137,7 @@ fn every_key_is_documented() {
         let Some((place, known)) = fault.split_once(": unknown key; known here are ") else {
             continue;
         };
-        let place = place
-            .trim_end_matches(".x")
-            .replace("accounts.a", "accounts.<name>");
+        let place = place.trim_end_matches(".x").replace("accounts.a", "accounts.<name>");
         for key in known.split(", ").map(|key| format!("`{place}.{key}`")) {
             if !document.contains(&key) {
                 writeln!(missing, "{key}").unwrap();

@@ -15,9 +15,7 @@ fn a_log_line_carries_its_trace_and_the_fields_of_its_spans() {
         tracing::info!("outside");
     });
     let lines = listening.lines();
-    let [inside, outside] = lines.as_slice() else {
-        panic!("two lines: {lines:?}")
-    };
+    let [inside, outside] = lines.as_slice() else { panic!("two lines: {lines:?}") };
     let call = &spans[0].span_context;
     assert_eq!(inside["trace_id"], call.trace_id().to_string());
     assert_eq!(inside["span_id"], call.span_id().to_string());
@@ -45,19 +43,14 @@ fn no_key_stands_twice_in_a_line() {
     for key in ["refund.id", "level", "trace_id", "name", "otel.kind"] {
         assert_eq!(raw.matches(&format!("\"{key}\":")).count(), 1, "{key} in {raw}");
     }
-    let [line] = &listening.lines()[..] else {
-        panic!("one line")
-    };
+    let [line] = &listening.lines()[..] else { panic!("one line") };
     assert_eq!(line["refund.id"], "r-1");
     assert_eq!(line["event.refund.id"], "r-2");
 }
 
 #[test]
 fn a_quiet_filter_hides_events_but_no_span() {
-    let quiet = Settings {
-        log_filter: "warn".to_owned(),
-        ..Settings::default()
-    };
+    let quiet = Settings { log_filter: "warn".to_owned(), ..Settings::default() };
     let listening = Listening::new(&quiet);
     let spans = listening.spans_of(|| {
         let attempt = spans::attempt_span("r-1", "afterpay-au", "afterpay", 1, None);
@@ -67,15 +60,10 @@ fn a_quiet_filter_hides_events_but_no_span() {
         });
     });
     let lines = listening.lines();
-    let [line] = lines.as_slice() else {
-        panic!("one line: {lines:?}")
-    };
+    let [line] = lines.as_slice() else { panic!("one line: {lines:?}") };
     assert_eq!(line["refund.id"], "r-1");
     assert_eq!(line["trace_id"], spans[0].span_context.trace_id().to_string());
-    assert!(
-        spans[0].events.is_empty(),
-        "events are log lines, not part of the span"
-    );
+    assert!(spans[0].events.is_empty(), "events are log lines, not part of the span");
 }
 
 #[test]
