@@ -1,1 +1,3 @@
 //! The refund service.
+#[cfg(feature = "sandbox")]
+pub mod sandbox;
