@@ -219,7 +219,7 @@ async fn reset(State(desk): State<Desk>) -> Answer {
     for provider in desk.providers.iter() {
         provider.reset();
     }
-    let cleared = desk.shared.lock().clear();
+    let cleared = desk.shared.reset();
     cleared.map_err(|error| failed(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()))?;
     Ok(Json(json!({"reset": true})))
 }

@@ -12,7 +12,7 @@ use super::{shared::Shared, wire::Switch};
 
 /// The size of an oversized body's padding.
 const OVERSIZE_BYTES: usize = 8 * 1024 * 1024;
-/// How long half a body has to reach the peer before the connection is cut.
+/// The pause after half a body: the server writes it out only once there is nothing more to write.
 const HALF_BODY_MS: u64 = 30;
 
 /// What a caller gets.
@@ -128,7 +128,7 @@ impl Reply {
             Self::ResetInBody(plain) => {
                 broken(plain, [Piece::Pause(HALF_BODY_MS), Piece::Cut], shared, switch)
             }
-            Self::Truncated(plain) => broken(plain, [], shared, switch),
+            Self::Truncated(plain) => broken(plain, [Piece::Pause(HALF_BODY_MS)], shared, switch),
             Self::Endless(mut plain) => {
                 let drip_ms = shared.lock().settings.drip_ms;
                 let start = Piece::Bytes(Bytes::from(std::mem::take(&mut plain.body)));

@@ -21,6 +21,7 @@ use super::{
 pub(super) struct Shared {
     inner: Mutex<Inner>,
     closing: watch::Sender<bool>,
+    resets: watch::Sender<u64>,
 }
 
 #[derive(Debug)]
@@ -37,14 +38,6 @@ impl Inner {
     pub(super) fn now_ms(&self) -> i64 {
         clock::system_ms().saturating_add(self.settings.clock_offset_s.saturating_mul(1_000))
     }
-
-    /// As it was when the sandbox started with an empty ledger.
-    pub(super) fn clear(&mut self) -> Result<(), Error> {
-        self.generation += 1;
-        self.settings = Settings::default();
-        self.calls.clear();
-        self.ledger.clear()
-    }
 }
 
 impl Shared {
@@ -56,11 +49,11 @@ impl Shared {
             calls: Calls::default(),
             generation: 0,
         };
-        let (closing, _) = watch::channel(false);
         Ok((
             Arc::new(Self {
                 inner: Mutex::new(inner),
-                closing,
+                closing: watch::Sender::new(false),
+                resets: watch::Sender::new(0),
             }),
             lines,
         ))
@@ -77,16 +70,28 @@ impl Shared {
         self.closing.send_replace(true);
     }
 
+    /// As it was when the sandbox started with an empty ledger. What waits is woken and goes unanswered.
+    pub(super) fn reset(&self) -> Result<(), Error> {
+        let mut inner = self.lock();
+        inner.generation += 1;
+        inner.settings = Settings::default();
+        inner.calls.clear();
+        self.resets.send_replace(inner.generation);
+        inner.ledger.clear()
+    }
+
     /// Completes once the sandbox has stopped.
     pub(super) async fn closed(&self) {
         // The sender lives as long as `self`, so an error is impossible; it would mean stopped.
         let _ = self.closing.subscribe().wait_for(|closing| *closing).await;
     }
 
-    /// Waits for `ms`; false when the sandbox stopped first.
+    /// Waits for `ms`; false when the sandbox was stopped or reset first.
     pub(super) async fn pause(&self, ms: u64) -> bool {
+        let mut resets = self.resets.subscribe();
         tokio::select! {
             () = self.closed() => false,
+            _ = resets.changed() => false,
             () = sleep(Duration::from_millis(ms)) => true,
         }
     }

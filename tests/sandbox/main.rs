@@ -1,0 +1,10 @@
+//! The sandbox itself, on the wire.
+
+#[cfg(test)]
+mod contract;
+#[cfg(test)]
+mod control;
+#[cfg(test)]
+mod faults;
+#[cfg(test)]
+mod wire;
