@@ -1,8 +1,9 @@
 //! The payment providers, imitated from their published contracts, as one HTTP server.
 //!
-//! The sandbox answers as a provider would, keeps a ledger of every refund that took effect, and misbehaves when told
-//! to: timeouts, resets, broken bodies, documented errors. `docs/sandbox.md` lists its orders and behaviours. It shares
-//! no type with the provider clients, so that a mistake made in one of them cannot hide in the other.
+//! The sandbox answers as a provider would, keeps a ledger of every refund that took effect, and misbehaves
+//! when told to: timeouts, resets, broken bodies, documented errors. `docs/sandbox.md` lists its orders and
+//! behaviours. It shares no type with the provider clients, so that a mistake made in one of them cannot hide
+//! in the other.
 
 use std::{fmt::Write as _, future::Future, io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
@@ -103,7 +104,8 @@ pub struct Sandbox {
 }
 
 impl Sandbox {
-    /// Listens, and reads an existing ledger back, so that effects, replays, orders and used-up faults are as they were.
+    /// Listens, and reads an existing ledger back, so that effects, replays, orders and used-up faults are as
+    /// they were.
     ///
     /// # Errors
     /// The address is taken, or the ledger cannot be opened, read, or is in use by another sandbox.

@@ -1,7 +1,7 @@
 //! Afterpay's Online API: Create Refund and the reading of payments.
 //!
-//! Order of checks [assumed]: credentials, path and method, `Accept`, `Content-Type`, `User-Agent`, JSON; then the
-//! order's behaviour; then replay, money, lengths, order, currency, age, available amount.
+//! Order of checks [assumed]: credentials, path and method, `Accept`, `Content-Type`, `User-Agent`, JSON;
+//! then the order's behaviour; then replay, money, lengths, order, currency, age, available amount.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -11,23 +11,22 @@ use std::{
     },
 };
 
-use axum::http::Method;
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    AFTERPAY_MERCHANT_ID, AFTERPAY_SECRET,
     faults::{Described, KeyMemory, Lookup, Script, Scripts, Step},
     ledger::Line,
     provider::{Answered, Answering, Incoming, Provider, Refused},
     reply::{Plain, Reply},
     shared::Shared,
 };
+use admit::{Route, Turned, admit};
 use payment::{Change, Payment};
 use problem::Problem;
 use table::{Own, Row};
 
+mod admit;
 mod money;
 mod payment;
 mod problem;
@@ -149,67 +148,6 @@ impl Afterpay {
     fn hex_id(&self) -> String {
         format!("{:016x}", scatter(self.ids.fetch_add(1, Ordering::Relaxed)))
     }
-
-    /// Checks what every request must carry, in the API's order; then finds what it asks for.
-    fn admit(incoming: &Incoming) -> Result<Route, Turned> {
-        let credentials = STANDARD.encode(format!("{AFTERPAY_MERCHANT_ID}:{AFTERPAY_SECRET}"));
-        let given = incoming
-            .header("authorization")
-            .and_then(|value| value.split_once(' '));
-        if !given.is_some_and(|(scheme, value)| {
-            scheme.eq_ignore_ascii_case("basic") && value.trim() == credentials
-        }) {
-            return Err(Turned::Problem(&problem::UNAUTHORIZED));
-        }
-        let route = Route::of(&incoming.path).ok_or(Turned::Problem(&problem::NOT_FOUND))?;
-        let is_post = matches!(route, Route::Refund(_));
-        if incoming.method != if is_post { Method::POST } else { Method::GET } {
-            return Err(Turned::Problem(&problem::METHOD_NOT_ALLOWED));
-        }
-        if !incoming.header("accept").is_none_or(accepts_json) {
-            return Err(Turned::Problem(&problem::NOT_ACCEPTABLE));
-        }
-        if is_post
-            && incoming
-                .header("content-type")
-                .is_none_or(|value| essence(value) != "application/json")
-        {
-            return Err(Turned::Problem(&problem::UNSUPPORTED_MEDIA_TYPE));
-        }
-        if incoming.header("user-agent").is_none_or(str::is_empty) {
-            return Err(Turned::Edge);
-        }
-        Ok(route)
-    }
-}
-
-/// Why a request is not looked at.
-enum Turned {
-    Problem(&'static Problem),
-    /// By the edge in front of the API, with HTML [assumed from reports].
-    Edge,
-}
-
-/// What a request asks for.
-enum Route {
-    Refund(String),
-    Payment(String),
-    Payments,
-}
-
-impl Route {
-    fn of(path: &str) -> Option<Self> {
-        let rest = path.strip_prefix("/v2/payments")?;
-        if rest.is_empty() {
-            return Some(Self::Payments);
-        }
-        let rest = rest.strip_prefix('/')?;
-        match rest.split_once('/') {
-            None => Some(Self::Payment(rest.to_owned())),
-            Some((id, "refund")) => Some(Self::Refund(id.to_owned())),
-            Some(_) => None,
-        }
-    }
 }
 
 impl Provider for Afterpay {
@@ -224,7 +162,7 @@ impl Provider for Afterpay {
 
     fn answer(self: Arc<Self>, incoming: Incoming) -> Answering {
         Box::pin(async move {
-            let plain = match Self::admit(&incoming) {
+            let plain = match admit(&incoming) {
                 Ok(Route::Refund(id)) => return refund::post(&self, &id, &incoming).await,
                 Ok(Route::Payment(id)) => return read::payment(&self, &id),
                 Ok(Route::Payments) => read::payments(&self, &incoming.query),
@@ -341,21 +279,6 @@ fn known(name: &str) -> Result<&'static Row, Refused> {
 
 fn is_numeric(id: &str) -> bool {
     !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit())
-}
-
-fn essence(media_type: &str) -> String {
-    media_type
-        .split(';')
-        .next()
-        .unwrap_or_default()
-        .trim()
-        .to_ascii_lowercase()
-}
-
-fn accepts_json(accept: &str) -> bool {
-    accept
-        .split(',')
-        .any(|range| ["application/json", "application/*", "*/*"].contains(&essence(range).as_str()))
 }
 
 /// Spreads neighbouring numbers over all 64 bits (the finishing steps of `SplitMix64`).

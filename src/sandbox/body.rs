@@ -5,7 +5,8 @@ use std::io;
 use serde::Serialize;
 use serde_json::ser::{Formatter, PrettyFormatter, Serializer};
 
-/// Pretty-printed with a space on both sides of the colon (`"key" : value`), as Afterpay's recorded answers are.
+/// Pretty-printed with a space on both sides of the colon (`"key" : value`), as Afterpay's recorded answers
+/// are.
 pub(super) fn pretty<T: Serialize>(value: &T) -> Vec<u8> {
     let mut out = Vec::new();
     let mut serializer = Serializer::with_formatter(&mut out, Spaced(PrettyFormatter::new()));

@@ -123,7 +123,8 @@ impl<R: Copy> Behaviour<R> {
 }
 
 impl<R> Answer<R> {
-    /// Does to an answer what all providers' networks can do to it. An `Own` answer is the provider's to give before.
+    /// Does to an answer what all providers' networks can do to it. An `Own` answer is the provider's to give
+    /// before.
     pub(super) fn mangle(&self, usual: Plain) -> Reply {
         match self {
             Self::Usual | Self::Own(_) => Reply::Plain(usual),

@@ -75,7 +75,8 @@ enum Sink {
 }
 
 impl Ledger {
-    /// Opens the ledger and reads back what it holds; the lines are for the providers to take their part from.
+    /// Opens the ledger and reads back what it holds; the lines are for the providers to take their part
+    /// from.
     pub(super) fn open(path: Option<&Path>, fresh: bool) -> Result<(Self, Vec<Line>), Error> {
         let mut ledger = Self {
             sink: Sink::Memory,

@@ -48,9 +48,8 @@ impl Plain {
 
     /// A page as an edge in front of the provider sends it.
     pub(super) fn html(status: u16, title: &str) -> Self {
-        let page = format!(
-            "<!DOCTYPE html>\n<html><head><title>{status} {title}</title></head>\n<body><h1>{title}</h1></body></html>\n"
-        );
+        let head = format!("<!DOCTYPE html>\n<html><head><title>{status} {title}</title></head>");
+        let page = format!("{head}\n<body><h1>{title}</h1></body></html>\n");
         Self::empty(status)
             .with_header("content-type", "text/html; charset=UTF-8")
             .with_body(page.into_bytes())
@@ -108,7 +107,8 @@ impl Reply {
         }
     }
 
-    /// Puts the answer on the wire. A connection that was cut fails at the next write, whatever is returned here.
+    /// Puts the answer on the wire. A connection that was cut fails at the next write, whatever is returned
+    /// here.
     pub(super) async fn send(self, shared: &Arc<Shared>, switch: &Switch) -> Response {
         match self {
             Self::Plain(mut plain) => {
@@ -180,7 +180,8 @@ fn stream(pieces: VecDeque<Piece>, shared: &Arc<Shared>, switch: &Switch) -> Bod
                     }
                     Piece::Cut => {
                         switch.cut();
-                        // More than was promised would be an error of another kind: one byte meets the cut connection.
+                        // More than was promised would be an error of another kind: one byte meets the cut
+                        // connection.
                         Bytes::from_static(b" ")
                     }
                     Piece::Drip(ms) => {

@@ -46,7 +46,8 @@ impl axum::serve::Listener for Listener {
     }
 }
 
-/// Cuts the connection it belongs to. After [`Switch::cut`] nothing more is read or written, and the peer sees a reset.
+/// Cuts the connection it belongs to. After [`Switch::cut`] nothing more is read or written, and the peer
+/// sees a reset.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Switch(Arc<Mutex<Cut>>);
 

@@ -1,10 +1,10 @@
 //! The sandbox itself, on the wire.
 
-#[cfg(test)]
+#[cfg(all(test, feature = "sandbox"))]
 mod contract;
-#[cfg(test)]
+#[cfg(all(test, feature = "sandbox"))]
 mod control;
-#[cfg(test)]
+#[cfg(all(test, feature = "sandbox"))]
 mod faults;
-#[cfg(test)]
+#[cfg(all(test, feature = "sandbox"))]
 mod wire;

@@ -72,7 +72,8 @@ impl Answer {
     }
 }
 
-/// Sends a request and reads until the connection ends or, of an answer without end, `ENOUGH_BYTES` have come.
+/// Sends a request and reads until the connection ends or, of an answer without end, `ENOUGH_BYTES` have
+/// come.
 pub(crate) async fn exchange(address: SocketAddr, request: String) -> Answer {
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(request.as_bytes()).await.unwrap();

@@ -26,7 +26,8 @@ pub(super) struct Payment {
 }
 
 impl Payment {
-    /// The payment that an id stands for when nobody made one. The first digit is its kind; `99NN` misbehaves.
+    /// The payment that an id stands for when nobody made one. The first digit is its kind; `99NN`
+    /// misbehaves.
     pub(super) fn by_id(id: &str, opened_ms: i64) -> Option<Self> {
         let plain = Self::plain(id, opened_ms);
         if let Some(rest) = id.strip_prefix("99") {

@@ -75,7 +75,8 @@ pub(super) const CONFLICT: Problem = Problem::new(
 /// Code and message from sibling APIs; that refunds can answer so is [assumed].
 pub(super) const TOO_MANY_REQUESTS: Problem = Problem::new(429, "too_many_requests", "Too many requests");
 
-// Errors of Create Refund: codes from the refund page, messages [doc: retailers quoting Afterpay] or [assumed].
+// Errors of Create Refund: codes from the refund page, messages [doc: retailers quoting Afterpay] or
+// [assumed].
 pub(super) const NOT_FOUND: Problem = Problem::new(404, "not_found", "Afterpay payment ID not found.");
 pub(super) const PRECONDITION_FAILED: Problem = Problem::new(
     412,

@@ -124,7 +124,8 @@ pub(super) fn payments(afterpay: &Afterpay, query: &str) -> Plain {
     ))
 }
 
-/// The orders with a merchant reference: those that a test made, and the one whose reference was never changed.
+/// The orders with a merchant reference: those that a test made, and the one whose reference was never
+/// changed.
 fn referred(orders: &Orders, reference: &str) -> Vec<String> {
     let made = orders
         .made
