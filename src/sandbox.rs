@@ -169,7 +169,7 @@ pub fn behaviour_tables() -> String {
     for (name, behaviours) in [(afterpay::NAME, afterpay::described())] {
         let _ = write!(
             text,
-            "### {name}\n\n| Code | Name | Calls | What happens |\n|---|---|---|---|\n"
+            "#### {name}\n\n| Code | Name | Calls | What happens |\n|---|---|---|---|\n"
         );
         for behaviour in behaviours {
             let _ = writeln!(
