@@ -1,10 +1,11 @@
 //! The sandbox itself, on the wire.
+#![cfg(feature = "sandbox")]
 
-#[cfg(all(test, feature = "sandbox"))]
+#[cfg(test)]
 mod contract;
-#[cfg(all(test, feature = "sandbox"))]
+#[cfg(test)]
 mod control;
-#[cfg(all(test, feature = "sandbox"))]
+#[cfg(test)]
 mod faults;
-#[cfg(all(test, feature = "sandbox"))]
+#[cfg(test)]
 mod wire;
