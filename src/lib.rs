@@ -5,6 +5,8 @@ pub mod dispatch;
 pub mod domain;
 pub mod grpc;
 pub mod provider;
+#[cfg(feature = "sandbox")]
+pub mod sandbox;
 pub mod service;
 pub mod store;
 pub mod telemetry;

@@ -1,0 +1,11 @@
+//! The sandbox itself, on the wire.
+#![cfg(feature = "sandbox")]
+
+#[cfg(test)]
+mod contract;
+#[cfg(test)]
+mod control;
+#[cfg(test)]
+mod faults;
+#[cfg(test)]
+mod wire;
