@@ -1,5 +1,7 @@
 //! The refund service.
 
+pub mod config;
 pub mod domain;
 pub mod provider;
 pub mod store;
+pub mod telemetry;
