@@ -6,6 +6,13 @@ use crate::domain::account::Capabilities;
 use crate::domain::answer::{Answer, LookupAnswer};
 use crate::domain::refund::Refund;
 
+pub mod afterpay;
+pub mod assumption;
+mod error;
+pub mod http;
+
+pub use error::Error;
+
 /// One account at one provider.
 ///
 /// Neither method fails: whatever happens on the wire has a face. Neither repeats a request.
