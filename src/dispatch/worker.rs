@@ -15,10 +15,10 @@ use crate::domain::timestamp::Timestamp;
 use crate::service::Point;
 use crate::store::{self, AttemptRecord, Begun, Claimed, Member, Record, Recorded};
 use crate::telemetry::propagation::{self, TraceContext};
-use crate::telemetry::spans;
+use crate::telemetry::{Chain, spans};
 
 use super::lease::{Keeper, Lost};
-use super::{Chain, Line, Parts, outcome};
+use super::{Line, Parts, outcome};
 
 /// The least of a lease that must be left before the first byte.
 const LEASE_LEFT_MIN: Duration = Duration::from_secs(5);
