@@ -5,6 +5,7 @@
 
 mod lease;
 mod outcome;
+mod recording;
 mod worker;
 
 use std::collections::BTreeMap;
