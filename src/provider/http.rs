@@ -1,7 +1,7 @@
 //! The one HTTP client of the providers: one request per call, every wait limited, every round trip traced.
 //!
-//! What it never does: follow a redirect, repeat a request, use a proxy that nobody configured, send our trace to a
-//! third party, or read an answer without end.
+//! What it never does: follow a redirect, repeat a request, use a proxy that nobody configured, send our
+//! trace to a third party, or read an answer without end.
 
 use std::error::Error as _;
 use std::time::Duration;
@@ -28,8 +28,9 @@ pub const BODY_BYTES_MAX: usize = 1 << 20;
 
 /// How long an idle connection is kept for the next request, milliseconds.
 ///
-/// A connection that the other end closes at the moment of a send makes a doubt of that send. Servers and the
-/// balancers before them close idle connections after 5 s or more, so that one that is younger is rarely dying.
+/// A connection that the other end closes at the moment of a send makes a doubt of that send. Servers and
+/// the balancers before them close idle connections after 5 s or more, so that one that is younger is
+/// rarely dying.
 pub const POOL_IDLE_MS_MAX: u64 = 2_000;
 
 /// One account's HTTP client. Cheap to clone; clones share their connections.
@@ -131,7 +132,8 @@ impl HttpClient {
             .no_proxy()
             .connect_timeout(connect)
             .tls_version_min(reqwest::tls::Version::TLS_1_2)
-            // One request per connection at a time: a connection that breaks puts one refund in doubt, not many.
+            // One request per connection at a time: a connection that breaks puts one refund in doubt, not
+            // many.
             .http1_only()
             .pool_idle_timeout(Duration::from_millis(POOL_IDLE_MS_MAX))
             .build()

@@ -13,8 +13,8 @@ use crate::domain::timestamp::Timestamp;
 /// Reads the order of a refund.
 ///
 /// # Errors
-/// A sentence that says what is not as documented. A figure that cannot be trusted makes the whole useless: half a
-/// sight would count money that is not there.
+/// A sentence that says what is not as documented. A figure that cannot be trusted makes the whole useless:
+/// half a sight would count money that is not there.
 pub(super) fn read(body: &[u8], refund: &Refund, payment: &Payment) -> Result<OrderSnapshot, String> {
     let reply: PaymentReply = wire::decode(body)?;
     if wire::text(reply.id.clone()).is_some_and(|id| !is_same_order(&id, payment)) {
@@ -109,8 +109,9 @@ fn captured_without_events(
     }
 }
 
-/// An entry of `refunds`. Where it lacks `requestId`, our own `merchantReference` stands for the key, of which it is
-/// made; `refundMerchantReference` cannot, since after a restore the same key may belong to a new refund of ours.
+/// An entry of `refunds`. Where it lacks `requestId`, our own `merchantReference` stands for the key, of
+/// which it is made; `refundMerchantReference` cannot, since after a restore the same key may belong to a
+/// new refund of ours.
 fn seen_refund(entry: PaymentRefund, currency: Currency, refund: &Refund) -> Result<SeenRefund, String> {
     let amount_minor = minor(&entry.amount, currency);
     let ours = merchant_reference(refund.key);

@@ -55,8 +55,8 @@ impl Credentials {
         self.header.clone()
     }
 
-    /// A provider's text as it may be kept: one line, at most [`TEXT_CHARS_MAX`] characters, and nothing of it if it
-    /// repeats our credentials or holds a card number.
+    /// A provider's text as it may be kept: one line, at most [`TEXT_CHARS_MAX`] characters, and nothing of
+    /// it if it repeats our credentials or holds a card number.
     pub fn clean(&self, text: &str) -> String {
         if self
             .secrets
