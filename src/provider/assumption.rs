@@ -73,6 +73,9 @@ pub(super) fn hold_section(name: &str, expected: &str) {
     }
     #[expect(clippy::disallowed_methods, reason = "no configuration reaches a test")]
     let rewrite = std::env::var_os("UPDATE_DOCS").is_some_and(|value| value == "1");
-    assert!(rewrite, "docs/providers.md, {name}: run the tests once with UPDATE_DOCS=1");
+    assert!(
+        rewrite,
+        "docs/providers.md, {name}: run the tests once with UPDATE_DOCS=1"
+    );
     std::fs::write(path, format!("{before}{begin}{expected}{end}{after}")).unwrap();
 }

@@ -1,5 +1,6 @@
 //! A payment as Afterpay shows it, turned into the figures of an order.
 
+use super::super::http::Credentials;
 use super::merchant_reference;
 use super::wire::{self, Amount, PaymentEvent, PaymentRefund, PaymentReply};
 use crate::domain::account::ProviderKind;
@@ -15,7 +16,12 @@ use crate::domain::timestamp::Timestamp;
 /// # Errors
 /// A sentence that says what is not as documented. A figure that cannot be trusted makes the whole useless:
 /// half a sight would count money that is not there.
-pub(super) fn read(body: &[u8], refund: &Refund, payment: &Payment) -> Result<OrderSnapshot, String> {
+pub(super) fn read(
+    body: &[u8],
+    refund: &Refund,
+    payment: &Payment,
+    credentials: &Credentials,
+) -> Result<OrderSnapshot, String> {
     let reply: PaymentReply = wire::decode(body)?;
     if wire::text(reply.id.clone()).is_some_and(|id| !is_same_order(&id, payment)) {
         return Err("the payment of another order".to_owned());
@@ -61,7 +67,13 @@ pub(super) fn read(body: &[u8], refund: &Refund, payment: &Payment) -> Result<Or
         refunded_minor = refunded_minor
             .checked_add(entry.amount_minor)
             .ok_or("refunds overflow")?;
-        seen.push(entry);
+        let clean = |id: Option<String>| id.map(|id| credentials.clean_id(&id));
+        seen.push(SeenRefund {
+            provider_refund_id: clean(entry.provider_refund_id),
+            key: clean(entry.key),
+            reference: clean(entry.reference),
+            ..entry
+        });
     }
     Ok(OrderSnapshot {
         currency,

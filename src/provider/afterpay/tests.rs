@@ -1,4 +1,5 @@
-//! Payments read back, and the documents held against the tables. What goes over the wire is tested on the wire.
+//! Payments read back, and the documents held against the tables. What goes over the wire is tested on the
+//! wire.
 
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -57,14 +58,16 @@ fn refund(order: &str) -> Refund {
 fn read(body: &Value) -> Result<OrderSnapshot, String> {
     let refund = refund("100101768366");
     let payment = refund.content.payment().unwrap();
-    snapshot::read(body.to_string().as_bytes(), &refund, payment)
+    let credentials = Credentials::basic("600032000", &SecretString::from("s3cret")).unwrap();
+    snapshot::read(body.to_string().as_bytes(), &refund, payment, &credentials)
 }
 
 fn aud(amount: &str) -> Value {
     json!({"amount": amount, "currency": "AUD"})
 }
 
-/// A payment of 100.00 with 60.00 and 20.00 captured, 20.00 voided, and three refunds of which one is the void.
+/// A payment of 100.00 with 60.00 and 20.00 captured, 20.00 voided, and three refunds of which one is the
+/// void.
 fn payment() -> Value {
     json!({
         "id": "100101768366", "token": "t", "status": "APPROVED", "created": "2026-01-01T00:00:00.000Z",
@@ -79,7 +82,8 @@ fn payment() -> Value {
         ],
         "orderDetails": {},
         "events": [
-            {"id": "a", "created": "2026-01-01T00:00:00.000Z", "type": "AUTH_APPROVED", "amount": aud("100.00")},
+            {"id": "a", "created": "2026-01-01T00:00:00.000Z", "type": "AUTH_APPROVED",
+             "amount": aud("100.00")},
             {"id": "b", "created": "2026-01-02T00:00:00.000Z", "type": "CAPTURED", "amount": aud("60.00")},
             {"id": "c", "created": "2026-01-03T00:00:00.000Z", "type": "CAPTURED", "amount": aud("20.00")},
             {"id": "1xUMgHuj1jjX1bYsQRYhUjVK9Gz", "created": "2026-01-04T00:00:00.001Z", "type": "VOIDED",
@@ -95,7 +99,11 @@ fn a_payment_is_summed_up_and_voids_are_no_refunds() {
     assert_eq!(order.currency.code(), "AUD");
     assert_eq!((order.captured_minor, order.refunded_minor), (8_000, 1_550));
     assert_eq!(order.purchase_time.unwrap().to_string(), "2026-01-01T00:00:00Z");
-    let ids: Vec<_> = order.refunds.iter().map(|r| r.provider_refund_id.as_deref().unwrap()).collect();
+    let ids: Vec<_> = order
+        .refunds
+        .iter()
+        .map(|r| r.provider_refund_id.as_deref().unwrap())
+        .collect();
     assert_eq!(ids, ["1934419", "1934420"]);
     let success = order.success_of(&refund("100101768366")).unwrap();
     assert_eq!(success.provider_refund_id.as_deref(), Some("1934419"));
@@ -110,7 +118,11 @@ fn what_was_released_before_the_first_capture_was_never_refunded() {
     assert_eq!(read(&body).unwrap().refunded_minor, 1_000);
     body["events"] = json!([{"id": "a", "type": "AUTH_APPROVED", "amount": aud("100.00")}]);
     let order = read(&body).unwrap();
-    assert_eq!((order.captured_minor, order.refunds.len()), (0, 1), "ours is never a void");
+    assert_eq!(
+        (order.captured_minor, order.refunds.len()),
+        (0, 1),
+        "ours is never a void"
+    );
 }
 
 #[test]
@@ -123,7 +135,10 @@ fn an_entry_without_a_key_is_ours_by_the_reference_made_of_it() {
     body["refunds"][1]["refundMerchantReference"] = json!(refund("1").id.to_string());
     assert!(read(&body).unwrap().success_of(&refund("1")).is_some());
     body["refunds"][1]["requestId"] = json!("another");
-    assert!(read(&body).unwrap().success_of(&refund("1")).is_none(), "a key decides before references");
+    assert!(
+        read(&body).unwrap().success_of(&refund("1")).is_none(),
+        "a key decides before references"
+    );
 }
 
 #[test]
