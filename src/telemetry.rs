@@ -1,7 +1,7 @@
 //! Traces and logs out: the only room that knows OpenTelemetry and the subscriber.
 //!
-//! Spans of this crate are exported over OTLP/gRPC when an endpoint is given. Without one they still exist, so
-//! that each log line carries its trace and each refund stores its caller's. Log lines go to stderr.
+//! Spans of this crate are exported over OTLP/gRPC when an endpoint is given. Without one they still exist,
+//! so that each log line carries its trace and each refund stores its caller's. Log lines go to stderr.
 
 use std::io;
 use std::time::Duration;
@@ -119,11 +119,12 @@ impl Telemetry {
         bounded(move || provider.force_flush()).await
     }
 
-    /// Sends the spans that are still held and ends the export; takes [`FLUSH_MS_MAX`] at most.
+    /// Sends the spans that are still held and ends the export; takes [`FLUSH_MS_MAX`] at most. A batch that
+    /// the collector does not take is logged and lost.
     ///
     /// # Errors
     ///
-    /// [`Error::Flush`] if the collector cannot be reached, [`Error::FlushTimeout`] after [`FLUSH_MS_MAX`].
+    /// [`Error::Flush`] if the export ended before, [`Error::FlushTimeout`] after [`FLUSH_MS_MAX`].
     pub async fn shutdown(self) -> Result<(), Error> {
         let limit = Duration::from_millis(FLUSH_MS_MAX);
         bounded(move || self.provider.shutdown_with_timeout(limit)).await
@@ -186,10 +187,12 @@ fn assemble<W>(
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    let filter = EnvFilter::builder().parse(&settings.log_filter).map_err(|source| {
-        let filter = settings.log_filter.clone();
-        Error::LogFilter { filter, source }
-    })?;
+    let filter = EnvFilter::builder()
+        .parse(&settings.log_filter)
+        .map_err(|source| {
+            let filter = settings.log_filter.clone();
+            Error::LogFilter { filter, source }
+        })?;
     let traces = tracing_opentelemetry::layer()
         .with_tracer(provider.tracer(SCOPE))
         .with_location(false)
@@ -200,17 +203,24 @@ where
         .with_filter(own_spans());
     let logs = match settings.log_format {
         LogFormat::Json => log::json(writer).boxed(),
-        LogFormat::Text => tracing_subscriber::fmt::layer().with_ansi(false).with_writer(writer).boxed(),
+        LogFormat::Text => tracing_subscriber::fmt::layer()
+            .with_ansi(false)
+            .with_writer(writer)
+            .boxed(),
     };
     // A filter such as `warn` must not hide the spans: a warning without its refund's id is of little use.
     let logs = logs.with_filter(filter.or(own_spans()));
-    Ok((Registry::default().with(traces).with(logs), Telemetry { provider }))
+    Ok((
+        Registry::default().with(traces).with(logs),
+        Telemetry { provider },
+    ))
 }
 
 /// Passes the spans of this crate. Events are not exported: a log line carries its trace, and saying it twice
 /// costs twice.
 fn own_spans() -> FilterFn {
-    filter_fn(is_own_span as fn(&Metadata<'_>) -> bool).with_max_level_hint(Level::INFO)
+    let own: fn(&Metadata<'_>) -> bool = is_own_span;
+    filter_fn(own).with_max_level_hint(Level::INFO)
 }
 
 fn is_own_span(metadata: &Metadata<'_>) -> bool {

@@ -42,14 +42,20 @@ where
         .with_top_level_flattened_span_list();
     let trace = registered.clone();
     lines.add_from_span(names::LOG_TRACE_ID, move |span: &SpanRef<'_, S>| {
-        trace.span_context(span).map(|context| context.trace_id().to_string())
+        trace
+            .span_context(span)
+            .map(|context| context.trace_id().to_string())
     });
     let own = registered.clone();
     lines.add_from_span(names::LOG_SPAN_ID, move |span: &SpanRef<'_, S>| {
-        own.span_context(span).map(|context| context.span_id().to_string())
+        own.span_context(span)
+            .map(|context| context.span_id().to_string())
     });
     lines.add_multiple_dynamic_fields(|event: &Event<'_>, context: &Context<'_, S>, line| {
-        event.record(&mut EventFields { span: context.event_span(event), line });
+        event.record(&mut EventFields {
+            span: context.event_span(event),
+            line,
+        });
     });
     registered.and_then(lines)
 }
@@ -99,7 +105,8 @@ impl<S: for<'lookup> LookupSpan<'lookup>> EventFields<'_, '_, '_, S> {
 
     fn taken(&self, key: &str) -> bool {
         let in_a_span = |span: &SpanRef<'_, S>| {
-            span.scope().any(|span| span.metadata().fields().iter().any(|field| field.name() == key))
+            span.scope()
+                .any(|span| span.metadata().fields().iter().any(|field| field.name() == key))
         };
         RESERVED.contains(&key) || self.span.as_ref().is_some_and(in_a_span)
     }

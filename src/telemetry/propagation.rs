@@ -40,12 +40,18 @@ pub struct TraceContext {
 }
 
 impl TraceContext {
-    /// Reads the two headers' values. A `traceparent` that breaks the format in any way is none; a `tracestate`
-    /// that does so is dropped alone.
+    /// Reads the two headers' values. A `traceparent` that breaks the format in any way is none; a
+    /// `tracestate` that does so is dropped alone.
     pub fn parse(traceparent: &str, tracestate: Option<&str>) -> Option<Self> {
         let (trace_id, span_id, flags) = parts(traceparent)?;
-        let state = tracestate.map(str::trim).filter(|state| is_usable(state)).map(str::to_owned);
-        Some(Self { traceparent: written(trace_id, span_id, flags), tracestate: state })
+        let state = tracestate
+            .map(str::trim)
+            .filter(|state| is_usable(state))
+            .map(str::to_owned);
+        Some(Self {
+            traceparent: written(trace_id, span_id, flags),
+            tracestate: state,
+        })
     }
 
     /// Reads a request's headers: `traceparent` with `tracestate`, else `grpc-trace-bin`.
@@ -55,10 +61,12 @@ impl TraceContext {
             (Some(parent), None) => parent.to_str().ok(),
             _ => None,
         };
-        parent.and_then(|parent| Self::parse(parent, states(headers).as_deref())).or_else(|| {
-            let binary = headers.get(GRPC_TRACE_BIN)?;
-            Self::from_binary(&BINARY.decode(binary.as_bytes()).ok()?)
-        })
+        parent
+            .and_then(|parent| Self::parse(parent, states(headers).as_deref()))
+            .or_else(|| {
+                let binary = headers.get(GRPC_TRACE_BIN)?;
+                Self::from_binary(&BINARY.decode(binary.as_bytes()).ok()?)
+            })
     }
 
     /// Reads the binary form: version 0, then field 0 (trace id), 1 (span id) and 2 (flags).
@@ -99,8 +107,17 @@ impl TraceContext {
 
     fn span_context(&self) -> Option<SpanContext> {
         let (trace_id, span_id, flags) = parts(&self.traceparent)?;
-        let state = self.tracestate.as_deref().and_then(|state| TraceState::from_str(state).ok());
-        Some(SpanContext::new(trace_id, span_id, flags, true, state.unwrap_or_default()))
+        let state = self
+            .tracestate
+            .as_deref()
+            .and_then(|state| TraceState::from_str(state).ok());
+        Some(SpanContext::new(
+            trace_id,
+            span_id,
+            flags,
+            true,
+            state.unwrap_or_default(),
+        ))
     }
 }
 
@@ -154,7 +171,10 @@ fn parts(traceparent: &str) -> Option<(TraceId, SpanId, TraceFlags)> {
     let (version, trace_id) = (fields.next()?, fields.next()?);
     let (span_id, flags) = (fields.next()?, fields.next()?);
     let hex = |field: &str, len: usize| {
-        field.len() == len && field.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+        field.len() == len
+            && field
+                .bytes()
+                .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
     };
     // A later version may append fields, version 00 may not; version ff is forbidden.
     let tail_fits = tail.is_empty() || (version != "00" && tail.starts_with('-'));
@@ -162,19 +182,30 @@ fn parts(traceparent: &str) -> Option<(TraceId, SpanId, TraceFlags)> {
     if !shape || !tail_fits || version == "ff" || fields.next().is_some() {
         return None;
     }
-    let trace_id = TraceId::from_hex(trace_id).ok().filter(|id| *id != TraceId::INVALID)?;
-    let span_id = SpanId::from_hex(span_id).ok().filter(|id| *id != SpanId::INVALID)?;
+    let trace_id = TraceId::from_hex(trace_id)
+        .ok()
+        .filter(|id| *id != TraceId::INVALID)?;
+    let span_id = SpanId::from_hex(span_id)
+        .ok()
+        .filter(|id| *id != SpanId::INVALID)?;
     let flags = u8::from_str_radix(flags, 16).ok()?;
     Some((trace_id, span_id, TraceFlags::new(flags)))
 }
 
 fn written(trace_id: TraceId, span_id: SpanId, flags: TraceFlags) -> String {
     // Of the flags only "sampled" is defined in version 00.
-    format!("00-{trace_id}-{span_id}-{:02x}", (flags & TraceFlags::SAMPLED).to_u8())
+    format!(
+        "00-{trace_id}-{span_id}-{:02x}",
+        (flags & TraceFlags::SAMPLED).to_u8()
+    )
 }
 
 fn states(headers: &HeaderMap) -> Option<String> {
-    let all: Option<Vec<_>> = headers.get_all(TRACESTATE).iter().map(|state| state.to_str().ok()).collect();
+    let all: Option<Vec<_>> = headers
+        .get_all(TRACESTATE)
+        .iter()
+        .map(|state| state.to_str().ok())
+        .collect();
     all.filter(|all| !all.is_empty()).map(|all| all.join(","))
 }
 
@@ -225,7 +256,14 @@ mod tests {
         let long = format!("vendor={}", "x".repeat(TRACESTATE_BYTES_MAX));
         for wrong in ["", "no-equals-sign", "UPPER=1\n", &long] {
             let place = TraceContext::parse(PARENT, Some(wrong)).unwrap();
-            assert_eq!(place, TraceContext { traceparent: PARENT.to_owned(), tracestate: None }, "{wrong:?}");
+            assert_eq!(
+                place,
+                TraceContext {
+                    traceparent: PARENT.to_owned(),
+                    tracestate: None
+                },
+                "{wrong:?}"
+            );
         }
     }
 
@@ -262,7 +300,10 @@ mod tests {
             let mut headers = HeaderMap::new();
             headers.insert(GRPC_TRACE_BIN, HeaderValue::from_str(written).unwrap());
             let expected = "00-404142434445464748494a4b4c4d4e4f-6162636465666768-01";
-            assert_eq!(TraceContext::from_headers(&headers).unwrap().traceparent, expected);
+            assert_eq!(
+                TraceContext::from_headers(&headers).unwrap().traceparent,
+                expected
+            );
             headers.insert(TRACEPARENT, HeaderValue::from_static(PARENT));
             assert_eq!(TraceContext::from_headers(&headers).unwrap().traceparent, PARENT);
         }

@@ -12,8 +12,14 @@ use super::names;
 use super::propagation::{self, TraceContext};
 
 /// The codes that make a server span an error: the service's own faults, not the caller's.
-const SERVER_ERRORS: [&str; 6] =
-    ["UNKNOWN", "DEADLINE_EXCEEDED", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS"];
+const SERVER_ERRORS: [&str; 6] = [
+    "UNKNOWN",
+    "DEADLINE_EXCEEDED",
+    "UNIMPLEMENTED",
+    "INTERNAL",
+    "UNAVAILABLE",
+    "DATA_LOSS",
+];
 
 /// The lowest HTTP status that makes a client span an error.
 const CLIENT_ERROR_STATUS_MIN: u16 = 400;
@@ -31,7 +37,7 @@ pub struct ServerCall<'a> {
     pub parent: Option<&'a TraceContext>,
 }
 
-/// The span of an RPC: it continues the caller's trace, or begins one. Run the handler in it with `instrument`.
+/// The span of an RPC: it continues the caller's trace, or begins one. Run the handler in it by `instrument`.
 pub fn server_span(call: &ServerCall<'_>) -> Span {
     let span = info_span!(
         parent: None,

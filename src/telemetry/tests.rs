@@ -15,6 +15,8 @@ use super::propagation::{TRACEPARENT, TRACESTATE, TraceContext};
 use super::spans::{ClientCall, ClientEnd, ServerCall};
 use super::*;
 
+mod logs;
+
 const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 const PARENT_TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const PARENT_SPAN: &str = "00f067aa0ba902b7";
@@ -55,10 +57,17 @@ struct Listening {
 impl Listening {
     fn new(settings: &Settings) -> Self {
         let (spans, lines) = (Exported::default(), Written::default());
-        let provider = SdkTracerProvider::builder().with_simple_exporter(spans.clone()).build();
+        let provider = SdkTracerProvider::builder()
+            .with_simple_exporter(spans.clone())
+            .build();
         let out = lines.clone();
         let (subscriber, telemetry) = assemble(settings, provider, move || out.clone()).unwrap();
-        Self { dispatch: Dispatch::new(subscriber), spans, lines, _telemetry: telemetry }
+        Self {
+            dispatch: Dispatch::new(subscriber),
+            spans,
+            lines,
+            _telemetry: telemetry,
+        }
     }
 
     /// Runs `work` with this subscriber and answers the spans in the order in which they ended.
@@ -70,7 +79,9 @@ impl Listening {
     fn lines(&self) -> Vec<serde_json::Map<String, serde_json::Value>> {
         let bytes = std::mem::take(&mut *self.lines.0.lock().unwrap());
         let text = String::from_utf8(bytes).unwrap();
-        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        text.lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
     }
 }
 
@@ -99,7 +110,11 @@ fn post(resend_count: u32) -> Span {
 }
 
 fn attributes(span: &SpanData) -> Vec<(&str, Value)> {
-    let mut all: Vec<_> = span.attributes.iter().map(|kv| (kv.key.as_str(), kv.value.clone())).collect();
+    let mut all: Vec<_> = span
+        .attributes
+        .iter()
+        .map(|kv| (kv.key.as_str(), kv.value.clone()))
+        .collect();
     all.sort_by_key(|(key, _)| *key);
     all
 }
@@ -110,10 +125,15 @@ fn a_server_span_continues_the_callers_trace_even_when_entered_by_instrument() {
     let spans = listening.spans_of(|| {
         let span = create_refund(Some(&caller()));
         let handled = async { tracing::info!("handled") }.instrument(span.clone());
-        tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(handled);
+        tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap()
+            .block_on(handled);
         spans::finish_server_span(&span, "OK", false);
     });
-    let [span] = spans.as_slice() else { panic!("one span") };
+    let [span] = spans.as_slice() else {
+        panic!("one span")
+    };
     assert_eq!(span.span_context.trace_id().to_string(), PARENT_TRACE);
     assert_eq!(span.parent_span_id.to_string(), PARENT_SPAN);
     assert_eq!(span.span_kind, SpanKind::Server);
@@ -141,7 +161,9 @@ fn only_the_services_own_faults_make_a_server_span_an_error() {
             spans::finish_server_span(&create_refund(None), code, spans::is_server_error(code));
         }
     });
-    let [callers, ours] = spans.as_slice() else { panic!("two spans") };
+    let [callers, ours] = spans.as_slice() else {
+        panic!("two spans")
+    };
     assert_eq!(callers.status, Status::Unset);
     assert_eq!(callers.parent_span_id, SpanId::INVALID);
     assert_eq!(ours.status, Status::error(""));
@@ -160,10 +182,14 @@ fn an_attempt_is_a_new_root_with_one_link_and_the_round_trip_is_its_child() {
             spans::finish_client_span(&call, ClientEnd::Answered(201));
         });
     });
-    let [call, attempt, _rpc] = spans.as_slice() else { panic!("three spans") };
+    let [call, attempt, _rpc] = spans.as_slice() else {
+        panic!("three spans")
+    };
     assert_eq!(attempt.parent_span_id, SpanId::INVALID);
     assert_ne!(attempt.span_context.trace_id().to_string(), PARENT_TRACE);
-    let [link] = attempt.links.links.as_slice() else { panic!("one link") };
+    let [link] = attempt.links.links.as_slice() else {
+        panic!("one link")
+    };
     assert_eq!(link.span_context.trace_id().to_string(), PARENT_TRACE);
     assert_eq!(link.span_context.span_id().to_string(), PARENT_SPAN);
     assert_eq!(link.span_context.trace_state().header(), "vendor=a");
@@ -217,7 +243,12 @@ fn a_round_trip_says_how_it_failed() {
     let told: Vec<_> = spans
         .iter()
         .map(|span| {
-            let find = |name| attributes(span).into_iter().find(|(key, _)| *key == name).map(|(_, v)| v);
+            let find = |name| {
+                attributes(span)
+                    .into_iter()
+                    .find(|(key, _)| *key == name)
+                    .map(|(_, v)| v)
+            };
             assert_eq!(span.status, Status::error(""));
             assert_eq!(find("http.request.resend_count"), None);
             (find("http.response.status_code"), find("error.type"))
@@ -239,7 +270,10 @@ fn a_span_that_has_begun_refuses_a_parent() {
     listening.spans_of(|| {
         let span = create_refund(None);
         assert!(TraceContext::of(&span).is_some());
-        assert!(matches!(propagation::set_parent(&span, &caller()), Err(Error::SpanStarted)));
+        assert!(matches!(
+            propagation::set_parent(&span, &caller()),
+            Err(Error::SpanStarted)
+        ));
     });
 }
 
@@ -255,92 +289,23 @@ fn nothing_listens_and_nothing_breaks() {
     });
 }
 
-#[test]
-fn a_log_line_carries_its_trace_and_the_fields_of_its_spans() {
-    let listening = Listening::new(&Settings::default());
-    let spans = listening.spans_of(|| {
-        let attempt = spans::attempt_span("r-1", "afterpay-au", "afterpay", 1, None);
-        attempt.in_scope(|| {
-            let call = post(0);
-            let text = "line one\n{\"level\":\"FAKE\"}";
-            call.in_scope(|| tracing::info!(refund.state = "SENDING", answer = 201, "{text}"));
-        });
-        tracing::info!("outside");
-    });
-    let lines = listening.lines();
-    let [inside, outside] = lines.as_slice() else { panic!("two lines: {lines:?}") };
-    let call = &spans[0].span_context;
-    assert_eq!(inside["trace_id"], call.trace_id().to_string());
-    assert_eq!(inside["span_id"], call.span_id().to_string());
-    assert_eq!(inside["refund.id"], "r-1");
-    assert_eq!(inside["refund.account"], "afterpay-au");
-    assert_eq!(inside["refund.attempt"], 1);
-    assert_eq!(inside["refund.state"], "SENDING");
-    assert_eq!(inside["answer"], 201);
-    assert_eq!(inside["message"], "line one\n{\"level\":\"FAKE\"}");
-    assert_eq!(inside["level"], "INFO");
-    assert_eq!(inside["target"], "refunds::telemetry::tests");
-    assert!(inside["timestamp"].as_str().unwrap().ends_with('Z'));
-    assert!(!outside.contains_key("trace_id"));
-}
-
-#[test]
-fn no_key_stands_twice_in_a_line() {
-    let listening = Listening::new(&Settings::default());
-    listening.spans_of(|| {
-        let attempt = spans::attempt_span("r-1", "afterpay-au", "afterpay", 1, None);
-        attempt.in_scope(|| tracing::info!(refund.id = "r-2", level = "FAKE", trace_id = "0", "twice"));
-    });
-    let raw = listening.lines.0.lock().unwrap().clone();
-    let raw = String::from_utf8(raw).unwrap();
-    for key in ["refund.id", "level", "trace_id", "name", "otel.kind"] {
-        assert_eq!(raw.matches(&format!("\"{key}\":")).count(), 1, "{key} in {raw}");
-    }
-    let [line] = &listening.lines()[..] else { panic!("one line") };
-    assert_eq!(line["refund.id"], "r-1");
-    assert_eq!(line["event.refund.id"], "r-2");
-}
-
-#[test]
-fn a_quiet_filter_hides_events_but_no_span() {
-    let quiet = Settings { log_filter: "warn".to_owned(), ..Settings::default() };
-    let listening = Listening::new(&quiet);
-    let spans = listening.spans_of(|| {
-        let attempt = spans::attempt_span("r-1", "afterpay-au", "afterpay", 1, None);
-        attempt.in_scope(|| {
-            tracing::info!("not written");
-            tracing::warn!("written");
-        });
-    });
-    let lines = listening.lines();
-    let [line] = lines.as_slice() else { panic!("one line: {lines:?}") };
-    assert_eq!(line["refund.id"], "r-1");
-    assert_eq!(line["trace_id"], spans[0].span_context.trace_id().to_string());
-    assert!(spans[0].events.is_empty(), "events are log lines, not part of the span");
-}
-
-#[test]
-fn an_error_is_logged_with_its_causes() {
-    let listening = Listening::new(&Settings::default());
-    listening.spans_of(|| {
-        let cause = io::Error::other("disk away");
-        let error = Error::Flush(OTelSdkError::InternalFailure(cause.to_string()));
-        let error: &(dyn std::error::Error + 'static) = &error;
-        tracing::error!(error, "flush");
-    });
-    let text = listening.lines()[0]["error"].as_str().unwrap().to_owned();
-    assert!(text.starts_with("the last spans could not be sent: "), "{text}");
-    assert!(text.ends_with("disk away"), "{text}");
-}
-
 #[tokio::test]
 async fn the_subscriber_works_without_a_collector_and_shuts_down() {
     let lines = Written::default();
     let out = lines.clone();
-    let text = Settings { log_format: LogFormat::Text, ..Settings::default() };
+    let text = Settings {
+        log_format: LogFormat::Text,
+        ..Settings::default()
+    };
     let (subscriber, telemetry) = subscriber(&text, move || out.clone()).unwrap();
-    async { create_refund(None).in_scope(|| tracing::info!("here")) }.with_subscriber(subscriber).await;
-    assert!(String::from_utf8(lines.0.lock().unwrap().clone()).unwrap().contains("here"));
+    async { create_refund(None).in_scope(|| tracing::info!("here")) }
+        .with_subscriber(subscriber)
+        .await;
+    assert!(
+        String::from_utf8(lines.0.lock().unwrap().clone())
+            .unwrap()
+            .contains("here")
+    );
     telemetry.flush().await.unwrap();
     telemetry.shutdown().await.unwrap();
 }
@@ -350,17 +315,37 @@ async fn a_collector_that_is_away_does_not_hold_up_the_shutdown() {
     let nowhere = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = format!("http://{}", nowhere.local_addr().unwrap());
     drop(nowhere);
-    let settings = Settings { otlp_endpoint: Some(endpoint), ..Settings::default() };
+    let settings = Settings {
+        otlp_endpoint: Some(endpoint),
+        ..Settings::default()
+    };
     let (subscriber, telemetry) = subscriber(&settings, io::sink).unwrap();
-    async { drop(create_refund(None)) }.with_subscriber(subscriber).await;
+    async { drop(create_refund(None)) }
+        .with_subscriber(subscriber)
+        .await;
     let limit = Duration::from_millis(FLUSH_MS_MAX + 2 * FLUSH_MARGIN_MS);
-    tokio::time::timeout(limit, telemetry.shutdown()).await.expect("bounded").ok();
+    tokio::time::timeout(limit, telemetry.shutdown())
+        .await
+        .expect("bounded")
+        .ok();
 }
 
 #[test]
 fn wrong_settings_are_told() {
-    let wrong = Settings { log_filter: "info,=".to_owned(), ..Settings::default() };
-    assert!(matches!(subscriber(&wrong, io::sink).err(), Some(Error::LogFilter { .. })));
-    let wrong = Settings { otlp_endpoint: Some("http://a b".to_owned()), ..Settings::default() };
-    assert!(matches!(subscriber(&wrong, io::sink).err(), Some(Error::Exporter(_))));
+    let wrong = Settings {
+        log_filter: "info,=".to_owned(),
+        ..Settings::default()
+    };
+    assert!(matches!(
+        subscriber(&wrong, io::sink).err(),
+        Some(Error::LogFilter { .. })
+    ));
+    let wrong = Settings {
+        otlp_endpoint: Some("http://a b".to_owned()),
+        ..Settings::default()
+    };
+    assert!(matches!(
+        subscriber(&wrong, io::sink).err(),
+        Some(Error::Exporter(_))
+    ));
 }
