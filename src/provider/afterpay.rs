@@ -1,6 +1,8 @@
-//! Afterpay (Clearpay in the United Kingdom): `POST /v2/payments/{orderId}/refund`, and the payment read back.
+//! Afterpay (Clearpay in the United Kingdom): `POST /v2/payments/{orderId}/refund`, and the payment read
+//! back.
 //!
-//! A refund is done when the 201 comes: there is no pending state, no refund of its own to read, and no webhook.
+//! A refund is done when the 201 comes: there is no pending state, no refund of its own to read, and no
+//! webhook.
 
 use std::time::Duration;
 
@@ -25,6 +27,9 @@ mod classify;
 mod snapshot;
 mod table;
 mod wire;
+
+#[cfg(test)]
+mod tests;
 
 pub use assumed::ASSUMED;
 pub use table::answers_to_markdown;
@@ -61,7 +66,8 @@ pub struct Settings {
     pub read: Duration,
     /// How long the answer to a lookup may take; see [`LOOKUP_READ`].
     pub lookup_read: Duration,
-    /// `User-Agent`, which the provider demands: `Module/1.0 (Platform/1.0; Merchant/600032000) https://shop.example`.
+    /// `User-Agent`, which the provider demands: `Module/1.0 (Platform/1.0; Merchant/600032000)
+    /// https://shop.example`.
     pub user_agent: String,
     /// How long the same key may be sent again; see [`RESEND_WINDOW`].
     pub resend_window: Duration,
@@ -105,6 +111,13 @@ pub fn capabilities(settings: &Settings) -> Capabilities {
         refund_window: Some(settings.refund_window),
         unit: MoneyUnit::Major,
     }
+}
+
+/// The `User-Agent` of an account, in the form that the provider asks for: module, platform with merchant,
+/// site. [doc]
+pub fn user_agent(merchant: &str, site_url: &str) -> String {
+    let version = env!("CARGO_PKG_VERSION");
+    format!("refunds/{version} (rust; Merchant/{merchant}) {site_url}")
 }
 
 /// The client of one account.
@@ -224,8 +237,9 @@ impl Provider for Afterpay {
     }
 }
 
-/// The `merchantReference` that goes with a key: the same text again, so that it fits the strictest of the documented
-/// limits (64 characters) and so that the pair, which together makes a resend safe, is the same for ever.
+/// The `merchantReference` that goes with a key: the same text again, so that it fits the strictest of the
+/// documented limits (64 characters) and so that the pair, which together makes a resend safe, is the same
+/// for ever.
 fn merchant_reference(key: ProviderKey) -> String {
     key.to_string()
 }

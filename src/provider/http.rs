@@ -1,23 +1,24 @@
 //! The one HTTP client of the providers: one request per call, every wait limited, every round trip traced.
 //!
-//! What it never does: follow a redirect, repeat a request, use a proxy that nobody configured, send our trace to a
-//! third party, or read an answer without end.
+//! What it never does: follow a redirect, repeat a request, use a proxy that nobody configured, send our
+//! trace to a third party, or read an answer without end.
 
-use std::error::Error as _;
 use std::time::Duration;
 
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
-use reqwest::{Client, Method, Request, Response};
+use reqwest::{Client, Method, Request};
 use tokio::time::{Instant, timeout_at};
 use tracing::Instrument;
 use url::Url;
 
+use self::fault::{Fault, read_body};
 use super::Error;
 use crate::domain::answer::{Evidence, FailurePhase};
 use crate::telemetry::spans::{self, ClientCall, ClientEnd};
 
 mod base;
 mod credentials;
+mod fault;
 mod retry_after;
 
 pub use base::BaseUrl;
@@ -28,8 +29,9 @@ pub const BODY_BYTES_MAX: usize = 1 << 20;
 
 /// How long an idle connection is kept for the next request, milliseconds.
 ///
-/// A connection that the other end closes at the moment of a send makes a doubt of that send. Servers and the
-/// balancers before them close idle connections after 5 s or more, so that one that is younger is rarely dying.
+/// A connection that the other end closes at the moment of a send makes a doubt of that send. Servers and
+/// the balancers before them close idle connections after 5 s or more, so that one that is younger is
+/// rarely dying.
 pub const POOL_IDLE_MS_MAX: u64 = 2_000;
 
 /// One account's HTTP client. Cheap to clone; clones share their connections.
@@ -99,16 +101,6 @@ impl Reply {
     }
 }
 
-/// Why there is no whole answer.
-struct Fault {
-    outcome: Outcome,
-    /// For the span: a word.
-    word: &'static str,
-    /// For the record.
-    text: String,
-    status: Option<u16>,
-}
-
 impl HttpClient {
     /// Builds a client that gives a connection (name, TCP, TLS) this long and calls itself this.
     ///
@@ -131,7 +123,7 @@ impl HttpClient {
             .no_proxy()
             .connect_timeout(connect)
             .tls_version_min(reqwest::tls::Version::TLS_1_2)
-            // One request per connection at a time: a connection that breaks puts one refund in doubt, not many.
+            // One request per connection at a time: one that breaks puts one refund in doubt, not many.
             .http1_only()
             .pool_idle_timeout(Duration::from_millis(POOL_IDLE_MS_MAX))
             .build()
@@ -216,59 +208,6 @@ impl HttpClient {
             body,
         })
     }
-}
-
-impl Fault {
-    /// Sorts the client's own error. A connection taken from the pool that breaks is no failed connect: the
-    /// request may have arrived on it.
-    fn before_head(error: reqwest::Error) -> Self {
-        let (is_connect, is_timeout) = (error.is_connect(), error.is_timeout());
-        let text = error_text(error);
-        if is_connect {
-            let word = if is_timeout { "connect_timeout" } else { "connect" };
-            return Self { outcome: Outcome::NotConnected, word, text, status: None };
-        }
-        Self::exchange("connection_broken", text)
-    }
-
-    fn exchange(word: &'static str, text: String) -> Self {
-        Self { outcome: Outcome::Broken(FailurePhase::Exchange), word, text, status: None }
-    }
-
-    fn body(status: u16, word: &'static str, text: String) -> Self {
-        Self { outcome: Outcome::Broken(FailurePhase::Body), word, text, status: Some(status) }
-    }
-}
-
-/// The body up to [`BODY_BYTES_MAX`], or a word and a text for why not.
-async fn read_body(mut response: Response) -> Result<Vec<u8>, (&'static str, String)> {
-    let too_large = || ("body_too_large", format!("the body is larger than {BODY_BYTES_MAX} bytes"));
-    let told = response.content_length().and_then(|length| usize::try_from(length).ok());
-    if told.is_some_and(|length| length > BODY_BYTES_MAX) {
-        return Err(too_large());
-    }
-    let mut body = Vec::with_capacity(told.unwrap_or_default());
-    loop {
-        match response.chunk().await {
-            Ok(Some(chunk)) if body.len() + chunk.len() > BODY_BYTES_MAX => return Err(too_large()),
-            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
-            Ok(None) => return Ok(body),
-            Err(error) => return Err(("body_broken", error_text(error))),
-        }
-    }
-}
-
-/// The error and its causes in one line, without the URL.
-fn error_text(error: reqwest::Error) -> String {
-    let error = error.without_url();
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text.chars().take(TEXT_CHARS_MAX).collect()
 }
 
 fn kept(headers: &HeaderMap, names: &[&'static str]) -> HeaderMap {

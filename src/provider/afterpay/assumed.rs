@@ -18,7 +18,7 @@ pub const ASSUMED: &[Assumption] = &[
             Mark::Doc,
             "the resend window, an hour less",
         ),
-        "resend_window",
+        "resend_window_s",
     ),
     fact(
         "A repeat of requestId and merchantReference answers 201 with the first answer's body",
@@ -66,7 +66,7 @@ pub const ASSUMED: &[Assumption] = &[
             Mark::Infer,
             "the refund window",
         ),
-        "refund_window",
+        "refund_window_days",
     ),
     set_by(
         fact("EUR is taken: one page lists it, another does not", Mark::Doc, "the currencies"),
@@ -80,7 +80,7 @@ pub const ASSUMED: &[Assumption] = &[
     ),
     fact("A payment without `refunds` has none", Mark::Infer, "the preflight and lookups"),
     fact(
-        "`refunds` lists voids too: an entry is a void if its refundId is the id of a VOIDED or EXPIRED event, \
+        "`refunds` lists voids too: an entry is one if its refundId is the id of a VOIDED or EXPIRED event, \
          or it is older than the first capture, or nothing was captured",
         Mark::Infer,
         "the refunded total",

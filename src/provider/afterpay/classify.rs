@@ -60,7 +60,7 @@ fn refusal(reply: &Reply, credentials: &Credentials) -> Refusal {
     let mut evidence = evidence(reply, phase, text.map(clean), credentials);
     if let Some(envelope) = envelope {
         evidence.provider_code = Some(clean(envelope.code));
-        evidence.correlation_id = envelope.id.map(clean).or(evidence.correlation_id);
+        evidence.correlation_id = envelope.id.map(|id| credentials.clean_id(&id)).or(evidence.correlation_id);
     }
     Refusal { meaning, evidence, signals }
 }
@@ -77,14 +77,14 @@ fn evidence(
         http_status: Some(reply.status),
         provider_code: None,
         provider_text: text,
-        correlation_id: correlation.map(|id| credentials.clean(id)),
+        correlation_id: correlation.map(|id| credentials.clean_id(id)),
     }
 }
 
 /// The answer to a refund request.
 pub(super) fn answer(reply: &Reply, refund: &Refund, payment: &Payment, credentials: &Credentials) -> Answer {
     if (200..300).contains(&reply.status) {
-        let (face, phase, text, signal) = match success(reply, refund, payment) {
+        let (face, phase, text, signal) = match success(reply, refund, payment, credentials) {
             Ok(success) => (Face::Succeeded(success), None, None, Signal::Healthy),
             Err(text) => (Face::Unknown, Some(FailurePhase::Parse), Some(text), Signal::Trouble),
         };
@@ -113,7 +113,12 @@ pub(super) fn answer(reply: &Reply, refund: &Refund, payment: &Payment, credenti
 
 /// The success that a 2xx is, or why it proves none. What is echoed must be what was sent, but for
 /// `refundMerchantReference`: after a restore the same key may answer with the refund id of before.
-fn success(reply: &Reply, refund: &Refund, payment: &Payment) -> Result<Success, String> {
+fn success(
+    reply: &Reply,
+    refund: &Refund,
+    payment: &Payment,
+    credentials: &Credentials,
+) -> Result<Success, String> {
     if reply.status != 201 {
         return Err("a success that is not 201".to_owned());
     }
@@ -133,7 +138,7 @@ fn success(reply: &Reply, refund: &Refund, payment: &Payment) -> Result<Success,
     }
     Ok(Success {
         amount_minor: Some(payment.amount.minor()),
-        provider_refund_id: Some(body.refund_id),
+        provider_refund_id: Some(credentials.clean_id(&body.refund_id)),
         completed: wire::text(body.refunded_at).and_then(|text| Timestamp::parse_rfc3339(&text)),
     })
 }
@@ -146,7 +151,7 @@ pub(super) fn lookup_answer(
     credentials: &Credentials,
 ) -> LookupAnswer {
     if reply.status == 200 {
-        let (sight, phase, text, signal) = match snapshot::read(&reply.body, refund, payment) {
+        let (sight, phase, text, signal) = match snapshot::read(&reply.body, refund, payment, credentials) {
             Ok(order) => (Sight::Order(order), None, None, Signal::Healthy),
             Err(text) => (Sight::Nothing, Some(FailurePhase::Parse), Some(text), Signal::Trouble),
         };

@@ -1,5 +1,6 @@
 //! A payment as Afterpay shows it, turned into the figures of an order.
 
+use super::super::http::Credentials;
 use super::merchant_reference;
 use super::wire::{self, Amount, PaymentEvent, PaymentRefund, PaymentReply};
 use crate::domain::account::ProviderKind;
@@ -13,9 +14,14 @@ use crate::domain::timestamp::Timestamp;
 /// Reads the order of a refund.
 ///
 /// # Errors
-/// A sentence that says what is not as documented. A figure that cannot be trusted makes the whole useless: half a
-/// sight would count money that is not there.
-pub(super) fn read(body: &[u8], refund: &Refund, payment: &Payment) -> Result<OrderSnapshot, String> {
+/// A sentence that says what is not as documented. A figure that cannot be trusted makes the whole useless:
+/// half a sight would count money that is not there.
+pub(super) fn read(
+    body: &[u8],
+    refund: &Refund,
+    payment: &Payment,
+    credentials: &Credentials,
+) -> Result<OrderSnapshot, String> {
     let reply: PaymentReply = wire::decode(body)?;
     if wire::text(reply.id.clone()).is_some_and(|id| !is_same_order(&id, payment)) {
         return Err("the payment of another order".to_owned());
@@ -49,7 +55,13 @@ pub(super) fn read(body: &[u8], refund: &Refund, payment: &Payment) -> Result<Or
             continue;
         }
         refunded_minor = refunded_minor.checked_add(entry.amount_minor).ok_or("refunds overflow")?;
-        seen.push(entry);
+        let clean = |id: Option<String>| id.map(|id| credentials.clean_id(&id));
+        seen.push(SeenRefund {
+            provider_refund_id: clean(entry.provider_refund_id),
+            key: clean(entry.key),
+            reference: clean(entry.reference),
+            ..entry
+        });
     }
     Ok(OrderSnapshot {
         currency,
@@ -95,8 +107,9 @@ fn captured_without_events(
     }
 }
 
-/// An entry of `refunds`. Where it lacks `requestId`, our own `merchantReference` stands for the key, of which it is
-/// made; `refundMerchantReference` cannot, since after a restore the same key may belong to a new refund of ours.
+/// An entry of `refunds`. Where it lacks `requestId`, our own `merchantReference` stands for the key, of
+/// which it is made; `refundMerchantReference` cannot, since after a restore the same key may belong to a
+/// new refund of ours.
 fn seen_refund(entry: PaymentRefund, currency: Currency, refund: &Refund) -> Result<SeenRefund, String> {
     let amount_minor = minor(&entry.amount, currency);
     let ours = merchant_reference(refund.key);

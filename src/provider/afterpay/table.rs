@@ -1,5 +1,5 @@
-//! What an answer of Afterpay means that is no success: one table, in which the first row that fits decides and what
-//! fits none is no decision at all.
+//! What an answer of Afterpay means that is no success: one table, in which the first row that fits decides
+//! and what fits none is no decision at all.
 
 use super::super::assumption::Mark;
 use super::wire::Envelope;
@@ -60,8 +60,8 @@ const fn barred(status: u16, cause: BlockCause) -> Row {
     row(status, status, Body::Any, Meaning::Barred(cause), Mark::Assumed)
 }
 
-/// All that is not a success. `invalid_object` also says that the currency is not the order's: the two cannot be
-/// told apart.
+/// All that is not a success. `invalid_object` also says that the currency is not the order's: the two
+/// cannot be told apart.
 const TABLE: &[Row] = &[
     declined(404, "not_found", FailureReason::OrderNotFound, Mark::Doc),
     declined(412, "precondition_failed", FailureReason::OrderNotRefundable, Mark::Contract),

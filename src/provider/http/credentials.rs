@@ -53,21 +53,31 @@ impl Credentials {
         self.header.clone()
     }
 
-    /// A provider's text as it may be kept: one line, at most [`TEXT_CHARS_MAX`] characters, and nothing of it if it
-    /// repeats our credentials or holds a card number.
+    /// A provider's text as it may be kept: one line, at most [`TEXT_CHARS_MAX`] characters, and nothing of
+    /// it if it repeats our credentials or holds a card number.
     pub fn clean(&self, text: &str) -> String {
-        if self.secrets.iter().any(|secret| text.contains(secret.expose_secret())) {
+        if self.are_in(text) || holds_card_number(&line(text, TEXT_CHARS_MAX + CARD_CHARS_MAX)) {
             return WITHHELD.to_owned();
         }
-        let line = |chars_max: usize| -> String {
-            let chars = text.chars().map(|c| if c.is_control() { ' ' } else { c });
-            chars.take(chars_max).collect()
-        };
-        if holds_card_number(&line(TEXT_CHARS_MAX + CARD_CHARS_MAX)) {
-            return WITHHELD.to_owned();
-        }
-        line(TEXT_CHARS_MAX)
+        line(text, TEXT_CHARS_MAX)
     }
+
+    /// A provider's id as it may be kept: like [`Credentials::clean`], but that a long number is no card.
+    pub fn clean_id(&self, text: &str) -> String {
+        if self.are_in(text) {
+            return WITHHELD.to_owned();
+        }
+        line(text, TEXT_CHARS_MAX)
+    }
+
+    fn are_in(&self, text: &str) -> bool {
+        self.secrets.iter().any(|secret| text.contains(secret.expose_secret()))
+    }
+}
+
+fn line(text: &str, chars_max: usize) -> String {
+    let chars = text.chars().map(|c| if c.is_control() { ' ' } else { c });
+    chars.take(chars_max).collect()
 }
 
 impl fmt::Debug for Credentials {
@@ -109,6 +119,8 @@ mod tests {
         }
         let cut = format!("{} 4111111111111111", "x".repeat(TEXT_CHARS_MAX - 8));
         assert_eq!(credentials.clean(&cut), WITHHELD);
+        assert_eq!(credentials.clean_id("4111111111111111"), "4111111111111111");
+        assert_eq!(credentials.clean_id("id-s3cret"), WITHHELD);
         let beyond = format!("{} s3cret", "x".repeat(TEXT_CHARS_MAX));
         assert_eq!(credentials.clean(&beyond), WITHHELD);
     }

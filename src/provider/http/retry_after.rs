@@ -7,15 +7,15 @@ use time::PrimitiveDateTime;
 use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
 
-/// The longest that a provider can keep an account quiet at once, seconds: a slip of theirs must not stop it for a
-/// year.
+/// The longest that a provider can keep an account quiet at once, seconds: a slip of theirs must not stop
+/// it for a year.
 pub(super) const RETRY_AFTER_S_MAX: u64 = 3_600;
 
 const HTTP_DATE: &[BorrowedFormatItem<'_>] =
     format_description!("[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT");
 
-/// How long the answer asks for quiet. A date counts from the answer's own `Date`, so that no clock of ours is
-/// needed and none has to agree with theirs.
+/// How long the answer asks for quiet. A date counts from the answer's own `Date`, so that no clock of ours
+/// is needed and none has to agree with theirs.
 pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     let seconds = if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
