@@ -5,6 +5,7 @@
 
 mod lease;
 mod outcome;
+mod recording;
 mod worker;
 
 use std::collections::BTreeMap;
@@ -20,6 +21,7 @@ use crate::domain::id::AccountName;
 use crate::provider::Provider;
 use crate::service::{Clock, Ids, Interrupt};
 use crate::store::{self, ClaimAsk, Claimed, Store};
+use crate::telemetry::Chain;
 
 use worker::Worker;
 
@@ -170,20 +172,5 @@ async fn woken(due: &mut broadcast::Receiver<()>) {
     match due.recv().await {
         Ok(()) | Err(broadcast::error::RecvError::Lagged(_)) => {}
         Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
-    }
-}
-
-/// An error with its causes, in one line.
-pub(crate) struct Chain<'a>(pub(crate) &'a dyn std::error::Error);
-
-impl std::fmt::Display for Chain<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut cause = self.0.source();
-        while let Some(source) = cause {
-            write!(f, ": {source}")?;
-            cause = source.source();
-        }
-        Ok(())
     }
 }

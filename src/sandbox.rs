@@ -155,7 +155,7 @@ impl Sandbox {
     }
 }
 
-/// The tables of behaviours of all providers, as the Markdown that `docs/sandbox.md` holds.
+/// The tables of behaviours of all providers, as the Markdown that `README.md` holds.
 pub fn behaviour_tables() -> String {
     let mut text = String::new();
     for (name, behaviours) in [(afterpay::NAME, afterpay::described())] {

@@ -3,6 +3,12 @@
 //! Methods are intentions. Each is one transaction and takes a batch; no transaction leaves the room. What a row lock
 //! decides is decided by `domain::decision`. The clock is the store's own: the database's where replicas share it.
 
+pub mod memory;
+mod row;
+pub mod sql;
+mod time;
+mod wake;
+
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -20,6 +26,8 @@ use crate::domain::id::{AccountName, AttemptId, CallerName, RefundId, RequestId}
 use crate::domain::plan::Jitter;
 use crate::domain::refund::{Change, IllegalTransition, NewRefund, Refund};
 use crate::domain::timestamp::Timestamp;
+
+pub use time::TimeSource;
 
 /// Why the store could not do it. Nothing is half done after any of these.
 #[derive(Debug, thiserror::Error)]

@@ -19,10 +19,13 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 use tracing_subscriber::{EnvFilter, Layer, Registry};
 
+mod chain;
 mod log;
 pub mod names;
 pub mod propagation;
 pub mod spans;
+
+pub use chain::Chain;
 
 #[cfg(test)]
 mod tests;

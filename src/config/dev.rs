@@ -7,13 +7,13 @@ use super::source::Defaults;
 use super::{Config, Environment, Error, Fault};
 
 /// The account that `dev` has.
-pub const ACCOUNT: &str = "afterpay-au";
+pub const ACCOUNT: &str = "afterpay";
 
 /// Its merchant at the imitated provider: the example of Afterpay's own documents.
 pub const MERCHANT: &str = "600032000";
 
 /// Its secret at the imitated provider.
-pub const SECRET: &str = "dev-secret";
+pub const SECRET: &str = "sandbox-secret";
 
 /// The variable that [`SECRET`] is taken from, so that another one may be set.
 pub const SECRET_VARIABLE: &str = "REFUNDS_DEV_SECRET";
@@ -44,7 +44,7 @@ const OPERATOR_TOKEN_SHA256: TokenHash = [
 
 impl Config {
     /// The configuration of the `dev` command: SQLite in `data_dir`, loopback only, two known callers and one
-    /// account at the provider imitated at `sandbox_base_url`. The environment still has the last word.
+    /// account at each provider imitated at `sandbox_base_url`. The environment still has the last word.
     ///
     /// # Errors
     ///
@@ -62,11 +62,13 @@ impl Config {
                 ("database.url", format!("sqlite:{database}?mode=rwc").into()),
                 ("database.migrate_on_start", true.into()),
                 ("callers.default_caller", CALLER.into()),
-                ("accounts.afterpay-au.provider", "afterpay".into()),
-                ("accounts.afterpay-au.base_url", sandbox_base_url.into()),
-                ("accounts.afterpay-au.merchant", MERCHANT.into()),
-                ("accounts.afterpay-au.secret_env", SECRET_VARIABLE.into()),
-                ("accounts.afterpay-au.site_url", "http://localhost".into()),
+                ("accounts.afterpay.provider", "afterpay".into()),
+                ("accounts.afterpay.base_url", format!("{sandbox_base_url}/afterpay").into()),
+                ("accounts.afterpay.merchant", MERCHANT.into()),
+                ("accounts.afterpay.secret_env", SECRET_VARIABLE.into()),
+                ("accounts.afterpay.site_url", "http://localhost".into()),
+                ("accounts.afterpay.schedule.first_check_ms", 1_000_i64.into()),
+                ("accounts.afterpay.schedule.backoff_base_ms", 200_i64.into()),
                 ("telemetry.log_format", "text".into()),
             ],
             callers: Some(callers()),
@@ -102,8 +104,7 @@ mod tests {
     fn dev_needs_nothing_and_its_tokens_are_the_documented_ones() {
         let data = TempDir::new().unwrap();
         let variables = [("REFUNDS__TESTING__KILL_AT", "after_intent")];
-        let config =
-            Config::dev(data.path(), "http://127.0.0.1:18080/afterpay", &Environment::of(variables)).unwrap();
+        let config = Config::dev(data.path(), "http://127.0.0.1:18080", &Environment::of(variables)).unwrap();
         assert!(config.server.listen.ip().is_loopback());
         assert!(config.database.migrate_on_start);
         assert!(config.database.url.expose_secret().starts_with("sqlite:/"));

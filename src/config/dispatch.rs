@@ -14,8 +14,6 @@ pub const WORKER_NAME_MAX: usize = 128;
 pub struct Dispatch {
     /// How long a worker owns a refund without a sign of life, milliseconds.
     pub lease_ms: u64,
-    /// How many refunds this process works on at once.
-    pub workers: u32,
     /// How often due work is looked for when nobody calls, milliseconds.
     pub poll_ms: u64,
     /// The name that leases are taken under; differs between processes.
@@ -26,14 +24,13 @@ pub struct Dispatch {
 #[serde(default, deny_unknown_fields)]
 struct Section {
     lease_ms: u64,
-    workers: u32,
     poll_ms: u64,
     worker_name: Option<String>,
 }
 
 impl Default for Section {
     fn default() -> Self {
-        Self { lease_ms: 15_000, workers: 16, poll_ms: 1_000, worker_name: None }
+        Self { lease_ms: 15_000, poll_ms: 1_000, worker_name: None }
     }
 }
 
@@ -41,7 +38,6 @@ impl Dispatch {
     pub(super) fn read(source: &mut Source, environment: &Environment, faults: &mut Faults) -> Self {
         let section: Section = source.section("dispatch", faults);
         faults.within("dispatch.lease_ms", section.lease_ms, &(1_000..=600_000));
-        faults.within("dispatch.workers", section.workers, &(1..=1_000));
         faults.within("dispatch.poll_ms", section.poll_ms, &(10..=1_000));
         let worker_name = section.worker_name.unwrap_or_else(|| environment.process_name());
         let plain = worker_name.chars().all(|c| c.is_ascii_graphic());
@@ -49,6 +45,6 @@ impl Dispatch {
             let rule = format!("must be 1 to {WORKER_NAME_MAX} visible ASCII characters");
             faults.add("dispatch.worker_name", rule);
         }
-        Self { lease_ms: section.lease_ms, workers: section.workers, poll_ms: section.poll_ms, worker_name }
+        Self { lease_ms: section.lease_ms, poll_ms: section.poll_ms, worker_name }
     }
 }

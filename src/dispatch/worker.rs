@@ -6,19 +6,18 @@ use std::time::Duration;
 use tracing::{Instrument, Span};
 
 use crate::domain::answer::{Answer, Evidence, Face, FailurePhase, LookupAnswer, OrderSnapshot, Sight};
-use crate::domain::attempt::{Attempt, AttemptEnd, AttemptKind};
+use crate::domain::attempt::AttemptKind;
 use crate::domain::decision::Intent;
-use crate::domain::id::AttemptId;
 use crate::domain::plan::{Step, next_step};
 use crate::domain::refund::{Change, Refund, StateKind, Wait};
 use crate::domain::timestamp::Timestamp;
 use crate::service::Point;
-use crate::store::{self, AttemptRecord, Begun, Claimed, Member, Record, Recorded};
+use crate::store::{self, Begun, Claimed};
 use crate::telemetry::propagation::{self, TraceContext};
-use crate::telemetry::spans;
+use crate::telemetry::{Chain, spans};
 
 use super::lease::{Keeper, Lost};
-use super::{Chain, Line, Parts, outcome};
+use super::{Line, Parts, outcome};
 
 /// The least of a lease that must be left before the first byte.
 const LEASE_LEFT_MIN: Duration = Duration::from_secs(5);
@@ -26,23 +25,19 @@ const LEASE_LEFT_MIN: Duration = Duration::from_secs(5);
 const LEASE_LEFT_MIN_PART: u32 = 3;
 /// How long after the commit of an intent its first byte may leave.
 const SLOT_AGE_MAX: Duration = Duration::from_secs(5);
-/// How long an answer is tried to be recorded while the store is away; then the lease's end decides.
-const RECORD_TRIES_MAX: u32 = 120;
-/// The rest between two tries.
-const RECORD_REST: Duration = Duration::from_millis(500);
 /// How long a refund that waits for a person rests between looks.
 const PERSON_REST: Duration = Duration::from_hours(24);
 
 /// A refund at work.
 pub(super) struct Worker {
-    parts: Arc<Parts>,
-    line: Line,
-    claimed: Claimed,
+    pub(super) parts: Arc<Parts>,
+    pub(super) line: Line,
+    pub(super) claimed: Claimed,
     keeper: Keeper,
 }
 
 /// Why a worker stopped early.
-enum Stop {
+pub(super) enum Stop {
     /// The lease is another's now.
     LeaseLost,
     /// The store failed; the lease will run out.
@@ -62,11 +57,11 @@ impl From<Lost> for Stop {
 }
 
 /// A round trip, with what is needed to put it on record.
-struct Trip<T> {
-    answer: T,
-    started: Timestamp,
-    took: Duration,
-    trace_id: Option<String>,
+pub(super) struct Trip<T> {
+    pub(super) answer: T,
+    pub(super) started: Timestamp,
+    pub(super) took: Duration,
+    pub(super) trace_id: Option<String>,
 }
 
 impl Worker {
@@ -177,52 +172,6 @@ impl Worker {
         Ok(Trip { answer, started, took: self.parts.clock.boottime().saturating_sub(began), trace_id })
     }
 
-    async fn record_look(
-        &self,
-        trip: Trip<LookupAnswer>,
-        kind: AttemptKind,
-        change: Option<Change>,
-        keep: bool,
-    ) -> Result<Option<Refund>, Stop> {
-        let refund = &self.claimed.refund;
-        let Trip { answer: LookupAnswer { sight, evidence, signals }, started, took, trace_id } = trip;
-        let outcome = match (&change, &sight) {
-            (Some(change), _) => outcome::word(change),
-            (None, Sight::Order(_)) => "seen",
-            (None, Sight::NoOrder) => "no_order",
-            (None, Sight::Nothing) => "nothing_learned",
-        };
-        let snapshot = match sight {
-            Sight::Order(order) => Some(order),
-            Sight::NoOrder | Sight::Nothing => None,
-        };
-        let attempt = Attempt {
-            id: self.parts.ids.attempt_id(),
-            kind,
-            account: refund.content.account.clone(),
-            members: vec![refund.id],
-            started,
-            end: Some(AttemptEnd {
-                ended: started.plus(took),
-                took,
-                outcome: outcome.to_owned(),
-                evidence,
-                late: false,
-            }),
-            trace_id: trace_id.clone(),
-            preflight: None,
-        };
-        let record = Record {
-            account: refund.content.account.clone(),
-            attempt: Some(AttemptRecord::Whole(Box::new(attempt))),
-            members: vec![Member { lease: self.claimed.lease.clone(), change, keep }],
-            signals,
-            snapshot,
-            trace_id,
-        };
-        self.record(record).await.map(Some)
-    }
-
     /// Commits the intent, and then, and only then, sends.
     async fn send(
         &self,
@@ -280,75 +229,6 @@ impl Worker {
         let age = self.parts.clock.boottime().saturating_sub(asked_at);
         (age > SLOT_AGE_MAX).then_some("the slot was too old to send")
     }
-
-    async fn record_answer(
-        &self,
-        refund: &Refund,
-        attempt: AttemptId,
-        answer: Answer,
-        took: Duration,
-        trace_id: Option<String>,
-    ) -> Result<(), Stop> {
-        let Answer { mut faces, evidence, signals } = answer;
-        let face = faces.pop().unwrap_or(Face::Unknown);
-        let jitter = self.parts.ids.jitter();
-        let change = outcome::of_face(face, refund, &self.line.account, &signals, jitter);
-        let started = refund.update_time;
-        let end = AttemptEnd {
-            ended: started.plus(took),
-            took,
-            outcome: outcome::word(&change).to_owned(),
-            evidence,
-            late: false,
-        };
-        let record = Record {
-            account: refund.content.account.clone(),
-            attempt: Some(AttemptRecord::End(attempt, end)),
-            members: vec![Member { lease: self.claimed.lease.clone(), change: Some(change), keep: false }],
-            signals,
-            snapshot: None,
-            trace_id,
-        };
-        self.record(record).await.map(|_| ())
-    }
-
-    /// A step without a round trip.
-    async fn settle(&self, change: Change) -> Result<(), Stop> {
-        let record = Record {
-            account: self.claimed.refund.content.account.clone(),
-            attempt: None,
-            members: vec![Member { lease: self.claimed.lease.clone(), change: Some(change), keep: false }],
-            signals: Vec::new(),
-            snapshot: None,
-            trace_id: None,
-        };
-        self.record(record).await.map(|_| ())
-    }
-
-    /// Puts a step on record. What a provider answered is too dear to drop because the store is away for a moment; the
-    /// fencing token makes a late try harmless.
-    async fn record(&self, record: Record) -> Result<Refund, Stop> {
-        let mut tries = 0;
-        loop {
-            match self.parts.store.record(record.clone(), &self.line.account).await {
-                Ok(recorded) => {
-                    return match recorded.into_iter().next() {
-                        Some(Recorded::Applied(refund)) => {
-                            log_step(&refund, &record);
-                            Ok(*refund)
-                        }
-                        Some(Recorded::Stale) | None => Err(Stop::LeaseLost),
-                    };
-                }
-                Err(error @ store::Error::Away { .. }) if tries < RECORD_TRIES_MAX => {
-                    tries += 1;
-                    tracing::warn!(error = %Chain(&error), tries, "the store is away, an answer waits to be recorded");
-                    tokio::time::sleep(RECORD_REST).await;
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
-    }
 }
 
 /// The call was dropped because the lease was lost: it may have been sent.
@@ -369,25 +249,4 @@ fn attempt_span(refund: &Refund, number: u32) -> Span {
         .map(|t| TraceContext { traceparent: t.parent.clone(), tracestate: t.state.clone() });
     let (id, identity) = (refund.id.to_string(), &refund.identity);
     spans::attempt_span(&id, identity.name.as_str(), identity.provider.word(), number, caller.as_ref())
-}
-
-/// The canonical line of a step.
-fn log_step(refund: &Refund, record: &Record) {
-    let end = match &record.attempt {
-        Some(AttemptRecord::End(_, end)) => Some(end),
-        Some(AttemptRecord::Whole(attempt)) => attempt.end.as_ref(),
-        None => None,
-    };
-    tracing::info!(
-        refund.id = %refund.id,
-        refund.account = %refund.content.account,
-        refund.caller = %refund.caller,
-        state = %refund.state.kind(),
-        outcome = end.map_or("settled", |e| e.outcome.as_str()),
-        http_status = end.and_then(|e| e.evidence.http_status),
-        provider_code = end.and_then(|e| e.evidence.provider_code.as_deref()),
-        failure_phase = end.and_then(|e| e.evidence.phase).map(FailurePhase::word),
-        took_ms = end.map(|e| u64::try_from(e.took.as_millis()).unwrap_or(u64::MAX)),
-        "step"
-    );
 }

@@ -138,6 +138,11 @@ pub fn begin(
     };
     let resend = match refund.state.kind() {
         StateKind::Pending => {
+            if let Some(delay) = figures_may_lag(refund, guard.as_ref(), account, now) {
+                let change = Change::Wait { wait: Wait::Backoff, delay };
+                let transition = Box::new(refund.apply(change, actor, now)?);
+                return Ok(Verdict::Stay { transition, guard });
+            }
             if let Some(failure) = objection(refund, intent, guard.as_ref(), account, now) {
                 let transition = refund.apply(Change::Reject(failure), actor, now)?;
                 let guard = guard.map(|g| g.moved(refund.held_minor(), transition.refund.held_minor()));
@@ -173,6 +178,19 @@ pub fn begin(
             Ok(Verdict::Go { transition, guard, admitted: Box::new(admitted) })
         }
     }
+}
+
+/// How long to wait before too little remaining counts: a capture just made may not be readable yet, and a refund that
+/// fails is final.
+fn figures_may_lag(
+    refund: &Refund,
+    guard: Option<&Guard>,
+    account: &Account,
+    now: Timestamp,
+) -> Option<Duration> {
+    let readable_from = refund.create_time.plus(account.schedule.first_check);
+    let short = guard?.remaining_minor()? < 0;
+    (short && now < readable_from).then(|| readable_from.since(now))
 }
 
 /// Why an unsent refund fails by a rule, now that its order has been looked at.

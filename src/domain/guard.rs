@@ -116,3 +116,91 @@ impl Guard {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::domain::refund::tests::new_refund;
+
+    fn aud(minor: i64) -> Money {
+        Money::new(Currency::parse("AUD").unwrap(), minor).unwrap()
+    }
+
+    fn content(captured: Option<i64>, expected: Option<i64>) -> Content {
+        let mut content = new_refund(1).content;
+        content.captured_amount = captured.map(aud);
+        content.expected_remaining = expected.map(aud);
+        content
+    }
+
+    fn order(captured_minor: i64, refunded_minor: i64) -> OrderSnapshot {
+        let currency = Currency::parse("AUD").unwrap();
+        OrderSnapshot { currency, captured_minor, refunded_minor, purchase_time: None, refunds: Vec::new() }
+    }
+
+    #[test]
+    fn a_callers_captured_amount_counts_where_none_is_known_and_never_raises_one() {
+        let guard = Guard::new(aud(1).currency()).admit(aud(60), &content(Some(100), None)).unwrap();
+        assert_eq!(guard.remaining_minor(), Some(40));
+        let refusal = guard.admit(aud(60), &content(Some(1_000), None)).unwrap_err();
+        assert_eq!(refusal, GuardRefusal::Exceeds { remaining_minor: 40 });
+    }
+
+    #[test]
+    fn the_providers_figures_beat_a_callers_and_refunds_made_elsewhere_count() {
+        let guard = Guard::new(aud(1).currency()).admit(aud(10), &content(Some(1_000), None)).unwrap();
+        let guard = guard.observe(&order(100, 30), 0);
+        assert_eq!((guard.external_minor, guard.remaining_minor()), (30, Some(60)));
+        assert!(guard.admit(aud(61), &content(None, None)).is_err());
+        // What the snapshot lists of our own is not counted twice.
+        assert_eq!(guard.observe(&order(100, 40), 10).remaining_minor(), Some(60));
+    }
+
+    #[test]
+    fn an_expectation_that_does_not_hold_is_refused() {
+        let guard = Guard::new(aud(1).currency()).observe(&order(100, 0), 0);
+        assert!(guard.admit(aud(10), &content(None, Some(100))).is_ok());
+        let refusal = guard.admit(aud(10), &content(None, Some(90))).unwrap_err();
+        assert_eq!(refusal, GuardRefusal::Expectation { remaining_minor: Some(100) });
+        let unknown = Guard::new(aud(1).currency()).admit(aud(10), &content(None, Some(90))).unwrap_err();
+        assert_eq!(unknown, GuardRefusal::Expectation { remaining_minor: None });
+    }
+
+    #[test]
+    fn what_an_earlier_caller_believed_of_the_currency_binds_nobody_once_nothing_is_held() {
+        let nzd = Money::new(Currency::parse("NZD").unwrap(), 5).unwrap();
+        let guard = Guard::new(aud(1).currency());
+        assert!(guard.admit(nzd, &content(None, None)).is_ok());
+        let held = guard.admit(aud(1), &content(None, None)).unwrap();
+        assert!(held.admit(nzd, &content(None, None)).is_err());
+        assert!(guard.observe(&order(100, 0), 0).admit(nzd, &content(None, None)).is_err());
+    }
+
+    proptest! {
+        /// However many are asked: what is admitted never exceeds what was captured.
+        #[test]
+        fn admitted_refunds_never_exceed_the_captured_amount(
+            captured in 1..10_000_i64,
+            external in 0..5_000_i64,
+            amounts in prop::collection::vec(1..4_000_i64, 1..30),
+        ) {
+            let mut guard = Guard::new(aud(1).currency()).observe(&order(captured, external), 0);
+            let mut admitted = 0;
+            for amount in amounts {
+                if let Ok(next) = guard.admit(aud(amount), &content(None, None)) {
+                    admitted += amount;
+                    guard = next;
+                }
+            }
+            prop_assert!(admitted == 0 || admitted + external <= captured);
+        }
+    }
+
+    #[test]
+    fn a_failed_refund_gives_its_amount_back() {
+        let guard = Guard::new(aud(1).currency()).admit(aud(60), &content(Some(100), None)).unwrap();
+        assert_eq!(guard.moved(60, 0).remaining_minor(), Some(100));
+    }
+}

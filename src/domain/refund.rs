@@ -23,6 +23,9 @@
 mod next;
 mod transition;
 
+#[cfg(test)]
+pub(super) mod tests;
+
 use std::time::Duration;
 
 use super::account::AccountIdentity;

@@ -6,9 +6,9 @@ use std::time::Duration;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
-use crate::dispatch::Chain;
 use crate::service::{Error, FieldFault};
 use crate::store;
+use crate::telemetry::Chain;
 
 /// The domain of every `ErrorInfo`.
 const DOMAIN: &str = "refunds.v1";

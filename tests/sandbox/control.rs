@@ -115,7 +115,7 @@ async fn effects_replays_orders_and_used_up_faults_survive_a_restart() {
 fn the_document_holds_the_table_of_behaviours() {
     const START: &str = "<!-- behaviours: generated -->\n";
     const END: &str = "<!-- end of behaviours -->";
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/sandbox.md");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
     let text = fs::read_to_string(&path).unwrap();
     let (before, rest) = text.split_once(START).unwrap();
     let (_, after) = rest.split_once(END).unwrap();
@@ -125,6 +125,6 @@ fn the_document_holds_the_table_of_behaviours() {
     }
     assert!(
         fs::read_to_string(&path).unwrap() == wanted,
-        "UPDATE_DOCS=1 cargo test writes docs/sandbox.md anew"
+        "UPDATE_DOCS=1 cargo test writes the table of README.md anew"
     );
 }

@@ -26,6 +26,8 @@ pub struct Schedule {
     pub breaker_failures: u32,
     /// How long it stays open before one refund tries, milliseconds.
     pub breaker_open_ms: u64,
+    /// The least delay between an unknown outcome and the first look, milliseconds: reads lag behind writes.
+    pub first_check_ms: u64,
     /// How long after a refusal of a resend its lookup counts, milliseconds.
     pub refusal_lookup_delay_ms: u64,
     /// The first delay before a blocked account is probed, milliseconds.
@@ -44,6 +46,7 @@ impl Default for Schedule {
             backoff_max_ms: 5 * MINUTE_MS,
             breaker_failures: 5,
             breaker_open_ms: 30_000,
+            first_check_ms: 15_000,
             refusal_lookup_delay_ms: REFUSAL_LOOKUP_DELAY_MS_MIN,
             probe_min_ms: MINUTE_MS,
             probe_max_ms: 15 * MINUTE_MS,
@@ -71,6 +74,7 @@ impl Schedule {
         faults.within(&key("backoff_max_ms"), self.backoff_max_ms, &(1..=DAY_MS));
         faults.within(&key("breaker_failures"), self.breaker_failures, &(1..=1_000));
         faults.within(&key("breaker_open_ms"), self.breaker_open_ms, &(1..=DAY_MS));
+        faults.within(&key("first_check_ms"), self.first_check_ms, &(1..=HOUR_MS));
         let least = if short { 1 } else { REFUSAL_LOOKUP_DELAY_MS_MIN };
         let refusal = least..=DAY_MS;
         faults.within(&key("refusal_lookup_delay_ms"), self.refusal_lookup_delay_ms, &refusal);

@@ -70,7 +70,7 @@ fn all_faults_are_told_at_once() {
     database.url: must be sqlite:<path> or postgres://<user>@<host>/<database>
     dispatch.lease_ms: must be from 1000 to 600000
     dispatch.poll_ms: must be a whole number
-    dispatch.wrokers: unknown key; known here are lease_ms, workers, poll_ms, worker_name
+    dispatch.wrokers: unknown key; known here are lease_ms, poll_ms, worker_name
     server.listen: beyond loopback tokens are plain text: set allow_non_loopback_plaintext to say so
     server.max_message_bytes: must be a whole number
     server.streams_max: must be a whole number

@@ -1,0 +1,47 @@
+//! What the two databases spell differently.
+
+use sea_orm_migration::SchemaManager;
+use sea_orm_migration::sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr};
+
+/// The key of the advisory lock under which PostgreSQL's schema is changed.
+const LOCK_KEY: i64 = 7_733_863_001;
+
+/// Waits until no other process changes the schema; the turn ends with the transaction.
+pub(crate) async fn wait_for_turn(transaction: &DatabaseTransaction) -> Result<(), DbErr> {
+    if transaction.get_database_backend() == DbBackend::Postgres {
+        let sql = format!("SELECT pg_advisory_xact_lock({LOCK_KEY})");
+        transaction.execute_unprepared(&sql).await?;
+    }
+    Ok(())
+}
+
+/// Runs statements that are written once: `{uuid}`, `{int}`, `{json}`, `{bool}`, `{auto}` stand for types and
+/// `{strict}`, at the end of a table, makes SQLite hold its types as PostgreSQL does.
+pub(crate) async fn run(manager: &SchemaManager<'_>, statements: &[&str]) -> Result<(), DbErr> {
+    let words: [(&str, &str); 6] = match manager.get_database_backend() {
+        DbBackend::Postgres => [
+            ("{uuid}", "UUID"),
+            ("{int}", "BIGINT"),
+            ("{json}", "JSONB"),
+            ("{bool}", "BOOLEAN"),
+            ("{auto}", "BIGSERIAL PRIMARY KEY"),
+            ("{strict}", ""),
+        ],
+        DbBackend::Sqlite => [
+            ("{uuid}", "BLOB"),
+            ("{int}", "INTEGER"),
+            ("{json}", "TEXT"),
+            ("{bool}", "INTEGER"),
+            ("{auto}", "INTEGER PRIMARY KEY AUTOINCREMENT"),
+            ("{strict}", "STRICT"),
+        ],
+        _ => return Err(DbErr::Migration("neither SQLite nor PostgreSQL".to_owned())),
+    };
+    for statement in statements {
+        let sql = words.iter().fold((*statement).to_owned(), |sql, (word, text)| {
+            sql.replace(word, text)
+        });
+        manager.get_connection().execute_unprepared(&sql).await?;
+    }
+    Ok(())
+}

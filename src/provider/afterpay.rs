@@ -1,0 +1,272 @@
+//! Afterpay (Clearpay in the United Kingdom): `POST /v2/payments/{orderId}/refund`, and the payment read
+//! back.
+//!
+//! A refund is done when the 201 comes: there is no pending state, no refund of its own to read, and no
+//! webhook.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use reqwest::Method;
+use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue};
+use secrecy::SecretString;
+use url::Url;
+
+use super::http::{BaseUrl, Call, Credentials, Exchange, HttpClient, Outcome};
+use super::{Error, Provider};
+use crate::domain::account::{Capabilities, KeyProof, MoneyUnit, TargetShape};
+use crate::domain::answer::{Answer, Evidence, Face, FailurePhase, LookupAnswer, Sight, Signal};
+use crate::domain::content::Payment;
+use crate::domain::id::ProviderKey;
+use crate::domain::money::Currency;
+use crate::domain::reason::FailureReason;
+use crate::domain::refund::{Failure, Refund};
+
+mod assumed;
+mod classify;
+mod snapshot;
+mod table;
+mod wire;
+
+#[cfg(test)]
+mod tests;
+
+pub use assumed::ASSUMED;
+pub use table::answers_to_markdown;
+
+/// The provider's own limit to open a connection. [contract]
+pub const CONNECT: Duration = Duration::from_secs(10);
+/// The provider's own limit to read the answer to a POST. [contract]
+pub const READ: Duration = Duration::from_secs(70);
+/// The provider's own limit to read the answer to a GET. [doc]
+pub const LOOKUP_READ: Duration = Duration::from_secs(20);
+/// How long the same key may be sent again: an hour less than the least that the provider promises. [doc]
+pub const RESEND_WINDOW: Duration = Duration::from_hours(23);
+/// How long after the purchase a refund is taken. [contract]
+pub const REFUND_WINDOW: Duration = Duration::from_hours(120 * 24);
+/// The currencies that the provider's documents name; an account has one of them. [doc]
+pub const CURRENCIES: [&str; 6] = ["AUD", "NZD", "USD", "CAD", "GBP", "EUR"];
+
+const SEND_TEMPLATE: &str = "/v2/payments/{orderId}/refund";
+const LOOKUP_TEMPLATE: &str = "/v2/payments/{orderId}";
+const JSON: &str = "application/json";
+
+/// An account at Afterpay, as configured.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where its requests go, such as `https://global-api.afterpay.com`.
+    pub base_url: Url,
+    /// The merchant id, the user of the Basic credentials.
+    pub merchant: String,
+    /// The secret key.
+    pub secret: SecretString,
+    /// How long a connection may take; see [`CONNECT`].
+    pub connect: Duration,
+    /// How long the answer to a refund may take; see [`READ`].
+    pub read: Duration,
+    /// How long the answer to a lookup may take; see [`LOOKUP_READ`].
+    pub lookup_read: Duration,
+    /// `User-Agent`, which the provider demands: `Module/1.0 (Platform/1.0; Merchant/600032000)
+    /// https://shop.example`.
+    pub user_agent: String,
+    /// How long the same key may be sent again; see [`RESEND_WINDOW`].
+    pub resend_window: Duration,
+    /// How long after the purchase a refund is taken; see [`REFUND_WINDOW`].
+    pub refund_window: Duration,
+    /// The currencies of the account; see [`CURRENCIES`].
+    pub currencies: Vec<Currency>,
+}
+
+impl Settings {
+    /// Settings with the contract's own limits.
+    pub fn new(base_url: Url, merchant: String, secret: SecretString, user_agent: String) -> Self {
+        Self {
+            base_url,
+            merchant,
+            secret,
+            connect: CONNECT,
+            read: READ,
+            lookup_read: LOOKUP_READ,
+            user_agent,
+            resend_window: RESEND_WINDOW,
+            refund_window: REFUND_WINDOW,
+            currencies: CURRENCIES.iter().filter_map(|code| Currency::parse(code).ok()).collect(),
+        }
+    }
+}
+
+/// What an account with these settings can do.
+pub fn capabilities(settings: &Settings) -> Capabilities {
+    Capabilities {
+        shape: TargetShape::Payment,
+        key: KeyProof::ByDocuments,
+        resend_window: Some(settings.resend_window),
+        lookup: true,
+        echoes_key: true,
+        partial: true,
+        several_per_order: true,
+        takes_transaction_id: false,
+        batch_max: 1,
+        currencies: Some(settings.currencies.clone()),
+        refund_window: Some(settings.refund_window),
+        unit: MoneyUnit::Major,
+    }
+}
+
+/// The `User-Agent` of an account, in the form that the provider asks for: module, platform with merchant,
+/// site. [doc]
+pub fn user_agent(merchant: &str, site_url: &str) -> String {
+    let version = env!("CARGO_PKG_VERSION");
+    format!("refunds/{version} (rust; Merchant/{merchant}) {site_url}")
+}
+
+/// The client of one account.
+#[derive(Debug)]
+pub struct Afterpay {
+    capabilities: Capabilities,
+    http: HttpClient,
+    base: BaseUrl,
+    credentials: Credentials,
+    read: Duration,
+    lookup_read: Duration,
+}
+
+impl Afterpay {
+    /// Builds the client; calls nobody.
+    ///
+    /// # Errors
+    /// A setting that cannot work: see [`Error`].
+    pub fn new(settings: Settings) -> Result<Self, Error> {
+        for (name, limit) in [("read", settings.read), ("lookup_read", settings.lookup_read)] {
+            if limit.is_zero() {
+                return Err(Error::Limit(name));
+            }
+        }
+        Ok(Self {
+            capabilities: capabilities(&settings),
+            http: HttpClient::new(settings.connect, &settings.user_agent)?,
+            credentials: Credentials::basic(&settings.merchant, &settings.secret)?,
+            base: BaseUrl::new(settings.base_url)?,
+            read: settings.read,
+            lookup_read: settings.lookup_read,
+        })
+    }
+
+    fn headers(&self) -> HeaderMap {
+        let json = HeaderValue::from_static(JSON);
+        HeaderMap::from_iter([(AUTHORIZATION, self.credentials.authorization()), (ACCEPT, json)])
+    }
+
+    async fn post_refund(&self, url: Url, body: Vec<u8>, resend_count: u32) -> Exchange {
+        let call = Call {
+            method: Method::POST,
+            url,
+            url_template: SEND_TEMPLATE,
+            headers: self.headers(),
+            body: Some((JSON, body)),
+            read: self.read,
+            resend_count,
+            keep: classify::KEPT_HEADERS,
+        };
+        self.http.exchange(call).await
+    }
+
+    async fn get_payment(&self, url: Url) -> Exchange {
+        let call = Call {
+            method: Method::GET,
+            url,
+            url_template: LOOKUP_TEMPLATE,
+            headers: self.headers(),
+            body: None,
+            read: self.lookup_read,
+            resend_count: 0,
+            keep: classify::KEPT_HEADERS,
+        };
+        self.http.exchange(call).await
+    }
+}
+
+#[async_trait]
+impl Provider for Afterpay {
+    fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
+    }
+
+    async fn send(&self, refunds: &[Refund], resend_count: u32) -> Answer {
+        let [refund] = refunds else {
+            return unsent(refunds.len(), "Afterpay takes one refund in a call");
+        };
+        let Some(payment) = refund.content.payment() else {
+            return unsent(1, "Afterpay refunds payments");
+        };
+        let Some(url) = self.base.below(&["v2", "payments", payment.order_id.as_str(), "refund"]) else {
+            return no_such_order(payment);
+        };
+        let Ok(body) = wire::refund_request(refund, payment) else {
+            return unsent(1, "the request could not be written");
+        };
+        let exchange = self.post_refund(url, body, resend_count).await;
+        match exchange.outcome {
+            Outcome::Answered(reply) => classify::answer(&reply, refund, payment, &self.credentials),
+            Outcome::NotConnected => answer(Face::NotSent, exchange.evidence, vec![Signal::Trouble]),
+            Outcome::Broken(_) => answer(Face::Unknown, exchange.evidence, vec![Signal::Trouble]),
+        }
+    }
+
+    async fn look_up(&self, refund: &Refund) -> LookupAnswer {
+        let nothing = |text: &str| LookupAnswer {
+            sight: Sight::Nothing,
+            evidence: before_send(text),
+            signals: Vec::new(),
+        };
+        let Some(payment) = refund.content.payment() else {
+            return nothing("Afterpay refunds payments");
+        };
+        let Some(url) = self.base.below(&["v2", "payments", payment.order_id.as_str()]) else {
+            return LookupAnswer { sight: Sight::NoOrder, ..nothing("no order has such an id") };
+        };
+        let exchange = self.get_payment(url).await;
+        match exchange.outcome {
+            Outcome::Answered(reply) => classify::lookup_answer(&reply, refund, payment, &self.credentials),
+            Outcome::NotConnected | Outcome::Broken(_) => LookupAnswer {
+                sight: Sight::Nothing,
+                evidence: exchange.evidence,
+                signals: vec![Signal::Trouble],
+            },
+        }
+    }
+}
+
+/// The `merchantReference` that goes with a key: the same text again, so that it fits the strictest of the
+/// documented limits (64 characters) and so that the pair, which together makes a resend safe, is the same
+/// for ever.
+fn merchant_reference(key: ProviderKey) -> String {
+    key.to_string()
+}
+
+fn answer(face: Face, evidence: Evidence, signals: Vec<Signal>) -> Answer {
+    Answer { faces: vec![face], evidence, signals }
+}
+
+fn unsent(refunds: usize, text: &str) -> Answer {
+    Answer { faces: vec![Face::NotSent; refunds], evidence: before_send(text), signals: Vec::new() }
+}
+
+/// The order id names no path of the provider, so that no send of this refund has ever left or will.
+fn no_such_order(payment: &Payment) -> Answer {
+    let failure = Failure {
+        reason: FailureReason::OrderNotFound,
+        provider_code: None,
+        text: Some(format!("no order can have the id \"{}\"", payment.order_id)),
+    };
+    let face = Face::Declined { failure, conclusive: true };
+    answer(face, before_send("no order has such an id"), Vec::new())
+}
+
+fn before_send(text: &str) -> Evidence {
+    Evidence {
+        phase: Some(FailurePhase::BeforeSend),
+        provider_text: Some(text.to_owned()),
+        ..Evidence::default()
+    }
+}

@@ -1,0 +1,153 @@
+//! The store in memory: the same laws, nothing durable, and the same run from the same calls. For simulation and tests.
+
+mod claim;
+mod steps;
+mod world;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::broadcast;
+
+use super::row::GuardKey;
+use super::wake::{Bell, Wakes};
+use super::{
+    Begun, ClaimAsk, Claimed, Depth, History, Lease, Record, Recorded, Recovery, Result, Store, TimeSource,
+};
+use crate::domain::account::{Account, AccountIdentity};
+use crate::domain::admission::AccountState;
+use crate::domain::decision::{Acceptance, Intent};
+use crate::domain::event::Event;
+use crate::domain::guard::Guard;
+use crate::domain::id::{AccountName, CallerName, RefundId, RequestId};
+use crate::domain::plan::Jitter;
+use crate::domain::refund::{NewRefund, Refund};
+use crate::domain::timestamp::Timestamp;
+use world::World;
+
+/// Keeps refunds for as long as it lives.
+#[derive(Debug)]
+pub struct MemoryStore {
+    world: Mutex<World>,
+    time: TimeSource,
+    bell: Bell,
+}
+
+impl MemoryStore {
+    /// An empty one on a clock.
+    pub fn new(time: TimeSource) -> Self {
+        Self {
+            world: Mutex::new(World::default()),
+            time,
+            bell: Bell::default(),
+        }
+    }
+
+    /// Every step computes first and writes last, so that a panic in between leaves a whole world behind.
+    fn world(&self) -> MutexGuard<'_, World> {
+        self.world.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One transaction.
+    fn change<T>(&self, work: impl FnOnce(&mut World, Timestamp) -> Result<(T, Wakes)>) -> Result<T> {
+        let (done, wakes) = work(&mut self.world(), self.time.local())?;
+        self.bell.ring(wakes);
+        Ok(done)
+    }
+}
+
+#[async_trait]
+impl Store for MemoryStore {
+    async fn now(&self) -> Result<Timestamp> {
+        Ok(self.time.local())
+    }
+
+    async fn ready(&self) -> Result<()> {
+        Ok(())
+    }
+
+    async fn register(&self, accounts: &[AccountIdentity]) -> Result<()> {
+        self.change(|world, _| world.register(accounts))
+    }
+
+    async fn create(&self, batch: Vec<NewRefund>) -> Result<Vec<Acceptance>> {
+        self.change(|world, now| Ok(world.create(batch, now)))
+    }
+
+    async fn find(&self, id: RefundId) -> Result<Option<Refund>> {
+        Ok(self.world().rows.get(&id).map(|row| row.refund.clone()))
+    }
+
+    async fn find_by_request(&self, caller: &CallerName, request_id: &RequestId) -> Result<Option<Refund>> {
+        Ok(self.world().with_key(caller, request_id).cloned())
+    }
+
+    async fn history(&self, id: RefundId) -> Result<History> {
+        Ok(self.world().history(id))
+    }
+
+    async fn claim(&self, ask: &ClaimAsk) -> Result<Vec<Claimed>> {
+        self.change(|world, now| Ok((world.claim(ask, now), Wakes::default())))
+    }
+
+    async fn renew(&self, leases: &[Lease], lease: Duration) -> Result<Vec<bool>> {
+        self.change(|world, now| Ok((world.renew(leases, lease, now), Wakes::default())))
+    }
+
+    async fn release(&self, leases: &[Lease]) -> Result<()> {
+        self.change(|world, now| Ok(((), world.release(leases, now))))
+    }
+
+    async fn begin(&self, lease: &Lease, intent: &Intent, account: &Account) -> Result<Begun> {
+        self.change(|world, now| world.begin(lease, intent, account, now))
+    }
+
+    async fn record(&self, record: Record, account: &Account) -> Result<Vec<Recorded>> {
+        self.change(|world, now| world.record(record, account, now))
+    }
+
+    async fn events_after(&self, id: RefundId, sequence: i64, limit: u64) -> Result<Vec<Event>> {
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        Ok(self
+            .world()
+            .events_after(id, sequence)
+            .take(limit)
+            .cloned()
+            .collect())
+    }
+
+    async fn sequence_events(&self, limit: u64) -> Result<u64> {
+        Ok(self.world().sequence_events(limit))
+    }
+
+    async fn account_state(&self, account: &AccountName) -> Result<AccountState> {
+        Ok(self.world().account_state(account))
+    }
+
+    async fn depths(&self) -> Result<Vec<Depth>> {
+        Ok(self.world().depths())
+    }
+
+    async fn guard(&self, identity: &AccountIdentity, order_key: &str) -> Result<Option<Guard>> {
+        let key = GuardKey::new(identity, order_key.to_owned());
+        Ok(self.world().guards.get(&key).cloned())
+    }
+
+    async fn recover(
+        &self,
+        restored_to: Timestamp,
+        accounts: &[Account],
+        jitter: Jitter,
+    ) -> Result<Recovery> {
+        self.change(|world, now| world.recover(restored_to, accounts, jitter, now))
+    }
+
+    fn changes(&self) -> broadcast::Receiver<RefundId> {
+        self.bell.changes()
+    }
+
+    fn due_work(&self) -> broadcast::Receiver<()> {
+        self.bell.due_work()
+    }
+}

@@ -1,0 +1,251 @@
+//! Accepting, intent, record and recovery: each computes all that it will write before it writes.
+
+use std::collections::BTreeMap;
+
+use super::world::{World, missing};
+use crate::domain::account::Account;
+use crate::domain::answer::Signal;
+use crate::domain::decision::{self, Acceptance, Intent, IntentRows, Verdict, accept};
+use crate::domain::guard::Guard;
+use crate::domain::id::{ProviderKey, RefundId};
+use crate::domain::plan::Jitter;
+use crate::domain::refund::{NewRefund, StateKind};
+use crate::domain::timestamp::Timestamp;
+use crate::store::row::{GuardKey, Row, attempt_of, marked, own_seen_minor};
+use crate::store::wake::Wakes;
+use crate::store::{AttemptRecord, Begun, Lease, Record, Recorded, Recovery, Result};
+
+impl World {
+    pub(super) fn create(&mut self, batch: Vec<NewRefund>, now: Timestamp) -> (Vec<Acceptance>, Wakes) {
+        let mut wakes = Wakes::default();
+        let acceptances = batch
+            .into_iter()
+            .map(|new| {
+                let scope = (new.caller.clone(), new.request_id.clone());
+                let key = GuardKey::of(&new.identity, &new.content);
+                let existing = self.with_key(&scope.0, &scope.1);
+                let guard = key.as_ref().and_then(|key| self.guards.get(key));
+                let acceptance = accept(new, existing, guard, now);
+                if let Acceptance::Accepted { transition, guard } = &acceptance {
+                    let refund = transition.refund.clone();
+                    wakes.changed.push(refund.id);
+                    wakes.due |= refund.due.is_some_and(|due| due <= now);
+                    self.keys.insert(scope, refund.id);
+                    self.put(Row::accepted(refund));
+                    self.guards.extend(key.zip(guard.clone()));
+                    transition
+                        .event
+                        .iter()
+                        .for_each(|event| self.append(event.clone()));
+                }
+                acceptance
+            })
+            .collect();
+        (acceptances, wakes)
+    }
+
+    pub(super) fn begin(
+        &mut self,
+        lease: &Lease,
+        intent: &Intent,
+        account: &Account,
+        now: Timestamp,
+    ) -> Result<(Begun, Wakes)> {
+        let row = self.known(lease.refund_id)?.clone();
+        if !row.is_held_by(lease) {
+            return Ok((Begun::Stale, Wakes::default()));
+        }
+        let key = GuardKey::of_refund(&row.refund);
+        let own_seen_minor = match (&key, &intent.snapshot) {
+            (Some(key), Some(snapshot)) => own_seen_minor(snapshot, self.own_refunds(key, &[])),
+            (_, None) | (None, _) => 0,
+        };
+        let state = self.account_state(&account.identity.name);
+        let bucket = account.admission.rate.as_ref().map(|rate| &rate.bucket);
+        let verdict = decision::begin(
+            intent,
+            IntentRows {
+                refund: &row.refund,
+                guard: key.as_ref().and_then(|key| self.guards.get(key)),
+                own_seen_minor,
+                account_state: &state,
+                bucket_next_free: bucket.and_then(|bucket| self.buckets.get(bucket).copied()),
+            },
+            account,
+            now,
+        )?;
+        let (guard, transition) = match &verdict {
+            Verdict::Go {
+                transition, guard, ..
+            }
+            | Verdict::Stay { transition, guard } => (guard, transition),
+        };
+        self.guards.extend(key.zip(guard.clone()));
+        let mut wakes = Wakes::default();
+        if let Some(event) = &transition.event {
+            wakes.changed.push(event.refund_id);
+            self.append(event.clone());
+        }
+        let refund = transition.refund.clone();
+        let begun = match verdict {
+            Verdict::Stay { .. } => {
+                wakes.due = refund.due.is_some_and(|due| due <= now);
+                self.put(row.settled(refund.clone()));
+                Begun::Stay(Box::new(refund))
+            }
+            Verdict::Go { admitted, .. } => {
+                self.put_account(&account.identity, admitted.account);
+                self.buckets
+                    .extend(bucket.cloned().zip(admitted.bucket_next_free));
+                let attempt = attempt_of(intent, refund.id, &account.identity.name, now);
+                self.attempts.insert(attempt.id, attempt);
+                self.put(row.kept(refund.clone(), intent.lease, now));
+                Begun::Go(Box::new(refund))
+            }
+        };
+        Ok((begun, wakes))
+    }
+
+    pub(super) fn record(
+        &mut self,
+        record: Record,
+        account: &Account,
+        now: Timestamp,
+    ) -> Result<(Vec<Recorded>, Wakes)> {
+        let (mut told, mut steps, mut events) = (Vec::new(), Vec::new(), Vec::new());
+        let mut wakes = Wakes::default();
+        for member in &record.members {
+            let before = self.known(member.lease.refund_id)?.clone();
+            let Some((after, event)) = before.step(member, record.trace_id.as_ref(), now)? else {
+                told.push(Recorded::Stale);
+                continue;
+            };
+            wakes.changed.extend(event.as_ref().map(|event| event.refund_id));
+            wakes.due |= after.held.is_none() && after.due.is_some_and(|due| due <= now);
+            events.extend(event);
+            told.push(Recorded::Applied(Box::new(after.refund.clone())));
+            steps.push((before, after));
+        }
+        let guards = self.told_guards(&record, &steps)?;
+        let attempt = marked(record.attempt, told.contains(&Recorded::Stale));
+        if let Some(AttemptRecord::End(id, _)) = &attempt
+            && !self.attempts.contains_key(id)
+        {
+            return Err(missing("attempts", "id", id));
+        }
+        self.guards.extend(guards);
+        if !steps.is_empty() || record.members.is_empty() {
+            self.tell_account(&record.signals, account, now);
+        }
+        for (_, after) in steps {
+            self.put(after);
+        }
+        for event in events {
+            self.append(event);
+        }
+        match attempt {
+            None => {}
+            Some(AttemptRecord::Whole(whole)) => {
+                self.attempts.insert(whole.id, *whole);
+            }
+            Some(AttemptRecord::End(id, end)) => {
+                // Late evidence is what really came of it: what another infers does not replace it.
+                let attempt = self.attempts.get_mut(&id);
+                if let Some(attempt) = attempt.filter(|a| end.late || !a.end.as_ref().is_some_and(|e| e.late))
+                {
+                    attempt.end = Some(end);
+                }
+            }
+        }
+        Ok((told, wakes))
+    }
+
+    fn told_guards(&self, record: &Record, steps: &[(Row, Row)]) -> Result<BTreeMap<GuardKey, Guard>> {
+        let mut guards = BTreeMap::new();
+        for (before, after) in steps {
+            let (held, holds) = (before.refund.held_minor(), after.refund.held_minor());
+            if let Some(key) = GuardKey::of_refund(&after.refund)
+                && (held != holds || record.snapshot.is_some())
+            {
+                let stored = guards.get(&key).or_else(|| self.guards.get(&key));
+                let guard = stored.ok_or_else(|| missing("guards", "order_key", &key.order_key))?;
+                guards.insert(key, guard.moved(held, holds));
+            }
+        }
+        if let Some(snapshot) = &record.snapshot {
+            for (key, guard) in &mut guards {
+                *guard = guard.observe(snapshot, own_seen_minor(snapshot, self.own_refunds(key, steps)));
+            }
+        }
+        Ok(guards)
+    }
+
+    /// Our own refunds of an order that are open or succeeded, as they will be after some steps.
+    fn own_refunds(&self, key: &GuardKey, steps: &[(Row, Row)]) -> Vec<(RefundId, ProviderKey)> {
+        self.rows
+            .values()
+            .map(|row| {
+                let step = steps.iter().find(|(_, after)| after.refund.id == row.refund.id);
+                step.map_or(&row.refund, |(_, after)| &after.refund)
+            })
+            .filter(|refund| GuardKey::of_refund(refund).as_ref() == Some(key))
+            .filter(|refund| {
+                !matches!(
+                    refund.state.kind(),
+                    StateKind::Failed | StateKind::Canceled | StateKind::Reversed
+                )
+            })
+            .map(|refund| (refund.id, refund.key))
+            .collect()
+    }
+
+    fn tell_account(&mut self, signals: &[Signal], account: &Account, now: Timestamp) {
+        if signals.is_empty() {
+            return;
+        }
+        let state = self.account_state(&account.identity.name);
+        let state = state.observe(signals, &account.admission, now);
+        self.put_account(&account.identity, state);
+        let quiet = signals.iter().filter_map(|signal| match signal {
+            Signal::Throttle(quiet) => Some(now.plus(*quiet)),
+            Signal::Block(_) | Signal::Trouble | Signal::Healthy => None,
+        });
+        if let (Some(until), Some(rate)) = (quiet.max(), &account.admission.rate) {
+            let next_free = self.buckets.entry(rate.bucket.clone()).or_insert(until);
+            *next_free = (*next_free).max(until);
+        }
+    }
+
+    pub(super) fn recover(
+        &mut self,
+        restored_to: Timestamp,
+        accounts: &[Account],
+        jitter: Jitter,
+        now: Timestamp,
+    ) -> Result<(Recovery, Wakes)> {
+        let open = self.rows.values().filter(|row| row.due.is_some());
+        let (mut recovery, mut made) = (Recovery::default(), Vec::new());
+        for row in open {
+            if row.refund.update_time > restored_to {
+                recovery.after_restore_point.push(row.refund.id);
+            }
+            if matches!(row.refund.state.kind(), StateKind::Pending | StateKind::Sending) {
+                recovery.made_unknown.push(row.refund.id);
+                made.push(row.restored(restored_to, accounts, jitter, now)?);
+            }
+        }
+        for restored in made {
+            self.put(restored.row);
+            for event in restored.events {
+                self.append(event);
+            }
+            self.attempts
+                .extend(restored.attempt.map(|attempt| (attempt.id, attempt)));
+        }
+        let wakes = Wakes {
+            changed: recovery.made_unknown.clone(),
+            due: true,
+        };
+        Ok((recovery, wakes))
+    }
+}

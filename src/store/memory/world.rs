@@ -1,0 +1,169 @@
+//! What the store in memory holds.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use crate::domain::account::AccountIdentity;
+use crate::domain::admission::AccountState;
+use crate::domain::attempt::Attempt;
+use crate::domain::event::Event;
+use crate::domain::guard::Guard;
+use crate::domain::id::{AccountName, AttemptId, CallerName, RefundId, RequestId};
+use crate::domain::refund::Refund;
+use crate::domain::timestamp::Timestamp;
+use crate::store::row::{GuardKey, Row};
+use crate::store::wake::Wakes;
+use crate::store::{Depth, Error, History, Result};
+
+/// The tables.
+#[derive(Debug, Default)]
+pub(super) struct World {
+    pub(super) rows: BTreeMap<RefundId, Row>,
+    /// When who is due: the index that claims go by.
+    pub(super) due: BTreeSet<(Timestamp, RefundId)>,
+    pub(super) keys: HashMap<(CallerName, RequestId), RefundId>,
+    pub(super) guards: BTreeMap<GuardKey, Guard>,
+    pub(super) attempts: BTreeMap<AttemptId, Attempt>,
+    /// Per refund, in order; `unplaced` tells in which order they came.
+    pub(super) events: BTreeMap<RefundId, Vec<Event>>,
+    unplaced: Vec<(RefundId, i64)>,
+    last_position: i64,
+    accounts: BTreeMap<AccountName, (AccountIdentity, AccountState)>,
+    pub(super) buckets: HashMap<String, Timestamp>,
+}
+
+impl World {
+    /// Writes a row.
+    pub(super) fn put(&mut self, row: Row) {
+        let id = row.refund.id;
+        if let Some(due) = row.due {
+            self.due.insert((due, id));
+        }
+        let new_due = row.due;
+        let old_due = self.rows.insert(id, row).and_then(|old| old.due);
+        if let Some(old) = old_due.filter(|_| old_due != new_due) {
+            self.due.remove(&(old, id));
+        }
+    }
+
+    pub(super) fn append(&mut self, event: Event) {
+        self.unplaced.push((event.refund_id, event.sequence));
+        self.events.entry(event.refund_id).or_default().push(event);
+    }
+
+    /// The row that a lease names.
+    pub(super) fn known(&self, id: RefundId) -> Result<&Row> {
+        self.rows.get(&id).ok_or_else(|| missing("refunds", "id", &id))
+    }
+
+    pub(super) fn with_key(&self, caller: &CallerName, request_id: &RequestId) -> Option<&Refund> {
+        let id = self.keys.get(&(caller.clone(), request_id.clone()))?;
+        self.rows.get(id).map(|row| &row.refund)
+    }
+
+    pub(super) fn events_after(&self, id: RefundId, sequence: i64) -> impl Iterator<Item = &Event> {
+        self.events
+            .get(&id)
+            .into_iter()
+            .flatten()
+            .filter(move |event| event.sequence > sequence)
+    }
+
+    pub(super) fn history(&self, id: RefundId) -> History {
+        let mut attempts: Vec<_> = self
+            .attempts
+            .values()
+            .filter(|attempt| attempt.members.contains(&id))
+            .cloned()
+            .collect();
+        attempts.sort_by_key(|attempt| (attempt.started, attempt.id));
+        History {
+            events: self.events_after(id, 0).cloned().collect(),
+            attempts,
+        }
+    }
+
+    /// Gives the oldest unplaced events their positions.
+    pub(super) fn sequence_events(&mut self, limit: u64) -> u64 {
+        let count = usize::try_from(limit)
+            .unwrap_or(usize::MAX)
+            .min(self.unplaced.len());
+        for (id, sequence) in self.unplaced.drain(..count) {
+            let events = self.events.get_mut(&id).into_iter().flatten();
+            for event in events.filter(|event| event.sequence == sequence) {
+                self.last_position += 1;
+                event.position = Some(self.last_position);
+            }
+        }
+        u64::try_from(count).unwrap_or(u64::MAX)
+    }
+
+    pub(super) fn account_state(&self, account: &AccountName) -> AccountState {
+        let known = self.accounts.get(account);
+        known.map(|(_, state)| state.clone()).unwrap_or_default()
+    }
+
+    pub(super) fn put_account(&mut self, identity: &AccountIdentity, state: AccountState) {
+        self.accounts
+            .entry(identity.name.clone())
+            .and_modify(|(_, stored)| stored.clone_from(&state))
+            .or_insert_with(|| (identity.clone(), state));
+    }
+
+    /// Makes accounts known, all or none.
+    pub(super) fn register(&mut self, identities: &[AccountIdentity]) -> Result<((), Wakes)> {
+        let depths = self.depths();
+        for identity in identities {
+            let Some((stored, _)) = self.accounts.get(&identity.name) else {
+                continue;
+            };
+            let open = depths
+                .iter()
+                .find(|depth| depth.account == identity.name)
+                .map_or(0, |depth| depth.open);
+            let fields = [
+                ("provider", stored.provider.word(), identity.provider.word()),
+                ("merchant", stored.merchant.as_str(), identity.merchant.as_str()),
+                ("base_url", stored.base_url.as_str(), identity.base_url.as_str()),
+            ];
+            if let Some((field, was, is)) = fields.into_iter().find(|(_, was, is)| was != is && open > 0) {
+                return Err(Error::AccountChanged {
+                    account: identity.name.clone(),
+                    field,
+                    stored: was.to_owned(),
+                    configured: is.to_owned(),
+                    open,
+                });
+            }
+        }
+        for identity in identities {
+            let state = self.account_state(&identity.name);
+            self.accounts
+                .insert(identity.name.clone(), (identity.clone(), state));
+        }
+        Ok(((), Wakes::default()))
+    }
+
+    pub(super) fn depths(&self) -> Vec<Depth> {
+        let mut counts: BTreeMap<&AccountName, u64> = BTreeMap::new();
+        for (_, id) in &self.due {
+            if let Some(row) = self.rows.get(id) {
+                *counts.entry(&row.refund.identity.name).or_default() += 1;
+            }
+        }
+        counts
+            .into_iter()
+            .map(|(account, open)| Depth {
+                account: account.clone(),
+                open,
+            })
+            .collect()
+    }
+}
+
+pub(super) fn missing(table: &'static str, column: &'static str, id: &impl ToString) -> Error {
+    Error::Inconsistent {
+        table,
+        column,
+        id: id.to_string(),
+    }
+}

@@ -1,0 +1,300 @@
+//! A refund as it is kept, with its lease, and the steps that every form of the store takes alike.
+
+use std::time::Duration;
+
+use crate::domain::account::{Account, AccountIdentity};
+use crate::domain::answer::OrderSnapshot;
+use crate::domain::attempt::{Attempt, AttemptEnd, AttemptKind};
+use crate::domain::content::Content;
+use crate::domain::decision::Intent;
+use crate::domain::event::{Actor, Event};
+use crate::domain::id::{AccountName, AttemptId, ProviderKey, RefundId};
+use crate::domain::plan::Jitter;
+use crate::domain::refund::{Change, IllegalTransition, Refund, StateKind};
+use crate::domain::timestamp::Timestamp;
+
+use super::{AttemptRecord, Claimed, Lease, Member};
+
+/// A refund with its lease. `due` is when somebody may take it: what the domain planned or, while it is leased, the
+/// end of the lease, so that a lease that ran out is due by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Row {
+    pub(super) refund: Refund,
+    pub(super) due: Option<Timestamp>,
+    pub(super) held: Option<Held>,
+    /// Raised by each claim, never lowered.
+    pub(super) token: i64,
+}
+
+/// Who has it, and for how long each time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Held {
+    pub(super) worker: String,
+    pub(super) length: Duration,
+}
+
+impl Row {
+    /// A refund that nobody has worked on yet.
+    pub(super) fn accepted(refund: Refund) -> Self {
+        Self {
+            due: refund.due,
+            refund,
+            held: None,
+            token: 0,
+        }
+    }
+
+    /// Whether that lease is still the one. One that ran out is, until another takes the refund.
+    pub(super) fn is_held_by(&self, lease: &Lease) -> bool {
+        self.token == lease.token && self.held.as_ref().is_some_and(|held| held.worker == lease.worker)
+    }
+
+    /// Leased to a worker.
+    pub(super) fn claimed(&self, worker: &str, length: Duration, now: Timestamp) -> Self {
+        Self {
+            refund: self.refund.clone(),
+            due: Some(now.plus(length)),
+            held: Some(Held {
+                worker: worker.to_owned(),
+                length,
+            }),
+            token: self.token.saturating_add(1),
+        }
+    }
+
+    /// What the worker is told of a claim of this row.
+    pub(super) fn handed_out(&self, worker: &str, probe: bool, now: Timestamp) -> Claimed {
+        Claimed {
+            refund: self.refund.clone(),
+            lease: Lease {
+                refund_id: self.refund.id,
+                worker: worker.to_owned(),
+                token: self.token.saturating_add(1),
+            },
+            probe,
+            taken_over: self.held.is_some(),
+            now,
+        }
+    }
+
+    /// The lease made to run for `length` from now; never shortened.
+    pub(super) fn renewed(&self, length: Duration, now: Timestamp) -> Self {
+        let end = now.plus(length);
+        Self {
+            refund: self.refund.clone(),
+            due: Some(self.due.map_or(end, |due| due.max(end))),
+            held: self.held.clone().map(|held| Held { length, ..held }),
+            token: self.token,
+        }
+    }
+
+    /// Given back unworked: due at once.
+    pub(super) fn released(&self, now: Timestamp) -> Self {
+        Self {
+            refund: self.refund.clone(),
+            due: Some(now),
+            held: None,
+            token: self.token,
+        }
+    }
+
+    /// After a step with which the worker is done: due when the domain says.
+    pub(super) fn settled(&self, refund: Refund) -> Self {
+        Self {
+            due: refund.due,
+            refund,
+            held: None,
+            token: self.token,
+        }
+    }
+
+    /// After a step with which the worker goes on; a refund that is final needs nobody.
+    pub(super) fn kept(&self, refund: Refund, length: Duration, now: Timestamp) -> Self {
+        if refund.due.is_none() {
+            return self.settled(refund);
+        }
+        Self {
+            refund,
+            ..self.renewed(length, now)
+        }
+    }
+
+    /// One member's step of a record; `None` when its lease was lost.
+    pub(super) fn step(
+        &self,
+        member: &Member,
+        trace_id: Option<&String>,
+        now: Timestamp,
+    ) -> Result<Option<(Self, Option<Event>)>, IllegalTransition> {
+        if !self.is_held_by(&member.lease) {
+            return Ok(None);
+        }
+        let (refund, event) = match &member.change {
+            None => (self.refund.clone(), None),
+            Some(change) => {
+                let actor = Actor::dispatcher(trace_id.cloned());
+                let transition = self.refund.apply(change.clone(), actor, now)?;
+                (transition.refund, transition.event)
+            }
+        };
+        let length = self.held.as_ref().map_or(Duration::ZERO, |held| held.length);
+        let row = if member.keep {
+            self.kept(refund, length, now)
+        } else {
+            self.settled(refund)
+        };
+        Ok(Some((row, event)))
+    }
+}
+
+/// What names an over-refund guard. Ordered, because guards are locked in this order.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct GuardKey {
+    pub(super) provider: &'static str,
+    pub(super) merchant: String,
+    pub(super) order_key: String,
+}
+
+impl GuardKey {
+    /// The guard of an order by its canonical id.
+    pub(super) fn new(identity: &AccountIdentity, order_key: String) -> Self {
+        Self {
+            provider: identity.provider.word(),
+            merchant: identity.merchant.clone(),
+            order_key,
+        }
+    }
+
+    /// The guard that a wish falls under; `None` for eSIMs.
+    pub(super) fn of(identity: &AccountIdentity, content: &Content) -> Option<Self> {
+        let payment = content.payment()?;
+        Some(Self::new(
+            identity,
+            identity.provider.canonical_order(&payment.order_id),
+        ))
+    }
+
+    /// The guard that a refund falls under.
+    pub(super) fn of_refund(refund: &Refund) -> Option<Self> {
+        Self::of(&refund.identity, &refund.content)
+    }
+}
+
+/// The attempt that an intent becomes.
+pub(super) fn attempt_of(
+    intent: &Intent,
+    refund_id: RefundId,
+    account: &AccountName,
+    now: Timestamp,
+) -> Attempt {
+    Attempt {
+        id: intent.attempt,
+        kind: intent.kind,
+        account: account.clone(),
+        members: vec![refund_id],
+        started: now,
+        end: None,
+        trace_id: intent.trace_id.clone(),
+        preflight: intent.snapshot.as_ref().map(in_one_line),
+    }
+}
+
+fn in_one_line(snapshot: &OrderSnapshot) -> String {
+    format!(
+        "{}: captured {}, refunded {} minor units, {} refunds listed",
+        snapshot.currency,
+        snapshot.captured_minor,
+        snapshot.refunded_minor,
+        snapshot.refunds.len()
+    )
+}
+
+/// The sum of our own refunds that a snapshot lists, each once: a second entry for one refund is not ours to claim.
+pub(super) fn own_seen_minor(
+    snapshot: &OrderSnapshot,
+    own: impl IntoIterator<Item = (RefundId, ProviderKey)>,
+) -> i64 {
+    own.into_iter()
+        .filter_map(|(id, key)| {
+            let id = id.to_string();
+            snapshot.refunds.iter().find(|seen| seen.is_of(key, &id))
+        })
+        .fold(0, |sum: i64, seen| sum.saturating_add(seen.amount_minor))
+}
+
+/// Marks what is written of a round trip as late when a member's lease was lost.
+pub(super) fn marked(attempt: Option<AttemptRecord>, stale: bool) -> Option<AttemptRecord> {
+    let late = |end: AttemptEnd| AttemptEnd {
+        late: end.late || stale,
+        ..end
+    };
+    attempt.map(|attempt| match attempt {
+        AttemptRecord::End(id, end) => AttemptRecord::End(id, late(end)),
+        AttemptRecord::Whole(mut whole) => {
+            whole.end = whole.end.map(late);
+            whole.members.sort_unstable();
+            AttemptRecord::Whole(whole)
+        }
+    })
+}
+
+/// What a restore makes of a refund that may have been sent in the time that was lost.
+#[derive(Debug)]
+pub(super) struct Restored {
+    pub(super) row: Row,
+    pub(super) events: Vec<Event>,
+    /// The synthetic intent; a refund that was SENDING has a real one.
+    pub(super) attempt: Option<Attempt>,
+}
+
+impl Row {
+    /// Makes a PENDING or SENDING refund UNKNOWN, by the table. An intent that may have been lost was written after
+    /// `restored_to`, so that the resend window, which starts there, closes early rather than late. An account that
+    /// nobody configures any more has no schedule: its refunds are overdue at once, so that somebody is told.
+    pub(super) fn restored(
+        &self,
+        restored_to: Timestamp,
+        accounts: &[Account],
+        jitter: Jitter,
+        now: Timestamp,
+    ) -> Result<Restored, IllegalTransition> {
+        let name = &self.refund.identity.name;
+        let schedule = accounts
+            .iter()
+            .find(|account| account.identity.name == *name)
+            .map(|account| &account.schedule);
+        let (mut refund, mut events, mut attempt) = (self.refund.clone(), Vec::new(), None);
+        if refund.state.kind() == StateKind::Pending {
+            // Once sent a refund is never PENDING again, so that its own id can name the one such intent.
+            let id = AttemptId(refund.id.0);
+            let send = Change::Send {
+                attempt: id,
+                lease: Duration::ZERO,
+            };
+            let transition = refund.apply(send, Actor::dispatcher(None), restored_to)?;
+            refund = transition.refund;
+            events.extend(transition.event);
+            attempt = Some(Attempt {
+                id,
+                kind: AttemptKind::Restore,
+                account: name.clone(),
+                members: vec![refund.id],
+                started: restored_to,
+                end: None,
+                trace_id: None,
+                preflight: None,
+            });
+        }
+        let unanswered = Change::Unanswered {
+            delay: schedule.map_or(Duration::ZERO, |s| s.first_check(0, jitter)),
+            overdue_after: schedule.map_or(Duration::ZERO, |s| s.unknown_overdue_after),
+        };
+        let transition = refund.apply(unanswered, Actor::dispatcher(None), now)?;
+        events.extend(transition.event);
+        Ok(Restored {
+            row: self.settled(transition.refund),
+            events,
+            attempt,
+        })
+    }
+}

@@ -1,0 +1,155 @@
+//! Opening the database the way the service needs it.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::path::Path;
+use std::str::FromStr;
+use std::time::Duration;
+
+use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbErr, RuntimeErr, Statement};
+
+use super::fault::told;
+use crate::store::{Error, Result, TimeSource};
+
+/// Connections to PostgreSQL: more than 8 to 16 only wait for each other.
+pub const CONNECTIONS_MAX: u32 = 12;
+/// How long a call waits for a free connection before the database counts as away.
+const ACQUIRE_TIMEOUT_MS: u64 = 5_000;
+/// How long PostgreSQL works on one statement, lock waits included.
+const STATEMENT_TIMEOUT_MS: u64 = 15_000;
+/// How long PostgreSQL keeps the locks of a process that fell silent inside a transaction.
+const SILENT_TRANSACTION_MS: u64 = 20_000;
+/// How long a connection may be idle and still be trusted without a ping.
+const PING_AFTER_IDLE_MS: u64 = 30_000;
+/// How long SQLite waits for a lock that another program (a backup) holds.
+const BUSY_TIMEOUT_MS: u64 = 5_000;
+
+/// How the database is opened.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The store's clock.
+    pub time: TimeSource,
+    /// Connections to PostgreSQL; SQLite always has one.
+    pub connections_max: u32,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            time: TimeSource::Database,
+            connections_max: CONNECTIONS_MAX,
+        }
+    }
+}
+
+/// An open database and, of SQLite, the lock that keeps other processes out.
+pub(super) struct Opened {
+    pub(super) db: DatabaseConnection,
+    pub(super) lock: Option<File>,
+}
+
+pub(super) async fn open(url: &str, options: &Options) -> Result<Opened> {
+    let mut connect = ConnectOptions::new(url);
+    connect
+        .acquire_timeout(Duration::from_millis(ACQUIRE_TIMEOUT_MS))
+        .connect_timeout(Duration::from_millis(ACQUIRE_TIMEOUT_MS))
+        .sqlx_logging(false);
+    if url.starts_with("sqlite:") {
+        open_sqlite(url, connect).await
+    } else {
+        open_postgres(options, connect).await
+    }
+}
+
+async fn open_postgres(options: &Options, mut connect: ConnectOptions) -> Result<Opened> {
+    connect
+        .max_connections(options.connections_max)
+        .statement_timeout(Duration::from_millis(STATEMENT_TIMEOUT_MS))
+        .test_before_acquire_if_idle_for(Duration::from_millis(PING_AFTER_IDLE_MS))
+        .map_sqlx_postgres_opts(|options| {
+            options.options([(
+                "idle_in_transaction_session_timeout",
+                SILENT_TRANSACTION_MS.to_string(),
+            )])
+        });
+    let db = connected(connect).await?;
+    Ok(Opened { db, lock: None })
+}
+
+/// One connection, because SQLite has one writer and a queue in front of it is fairer than its busy handler.
+async fn open_sqlite(url: &str, mut connect: ConnectOptions) -> Result<Opened> {
+    let parsed = SqliteConnectOptions::from_str(url)
+        .map_err(|error| told("reading the database's address", connection(error)))?;
+    let in_memory = url.contains(":memory:") || url.contains("mode=memory");
+    let lock = if in_memory {
+        None
+    } else {
+        Some(lock_file(parsed.get_filename())?)
+    };
+    connect
+        .max_connections(1)
+        .min_connections(1)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .test_before_acquire(false)
+        .map_sqlx_sqlite_opts(|options| {
+            options
+                .create_if_missing(true)
+                .journal_mode(SqliteJournalMode::Wal)
+                .synchronous(SqliteSynchronous::Full)
+                .foreign_keys(true)
+                .busy_timeout(Duration::from_millis(BUSY_TIMEOUT_MS))
+        });
+    let db = connected(connect).await?;
+    end_leases(&db)
+        .await
+        .map_err(|error| told("ending the leases of an earlier process", error))?;
+    Ok(Opened { db, lock })
+}
+
+async fn connected(connect: ConnectOptions) -> Result<DatabaseConnection> {
+    Database::connect(connect)
+        .await
+        .map_err(|error| told("connecting", error))
+}
+
+/// The lock is the operating system's: it ends with the process, whatever ends that.
+fn lock_file(database: &Path) -> Result<File> {
+    let mut path = database.as_os_str().to_owned();
+    path.push(".lock");
+    let context = "locking the database's file";
+    let away = |error: std::io::Error| Error::Away {
+        context,
+        source: Box::new(error),
+    };
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .map_err(away)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(Error::InUse(database.display().to_string())),
+        Err(TryLockError::Error(error)) => Err(away(error)),
+    }
+}
+
+/// This process is the only one, so that every lease is of one that has ended: due at once, and known as taken over.
+async fn end_leases(db: &DatabaseConnection) -> Result<(), DbErr> {
+    let backend = db.get_database_backend();
+    let table = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'refunds'";
+    let has_refunds = db
+        .query_one_raw(Statement::from_string(backend, table))
+        .await?
+        .is_some();
+    if has_refunds {
+        let end = "UPDATE refunds SET due_us = 0 WHERE due_us IS NOT NULL AND lease_worker IS NOT NULL";
+        db.execute_unprepared(end).await?;
+    }
+    Ok(())
+}
+
+fn connection(error: sea_orm::sqlx::Error) -> DbErr {
+    DbErr::Conn(RuntimeErr::SqlxError(error.into()))
+}

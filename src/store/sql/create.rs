@@ -1,0 +1,91 @@
+//! Accepting wishes: many in one transaction, each on its own.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use sea_orm::sea_query::Query;
+use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter};
+
+use super::entity::{idempotency_key, refund};
+use super::fault::Fault;
+use super::guards::Guards;
+use super::refunds;
+use super::transaction::Tx;
+use crate::domain::decision::{Acceptance, accept};
+use crate::domain::id::{CallerName, RequestId};
+use crate::domain::refund::{NewRefund, Refund};
+use crate::store::Result;
+use crate::store::row::{GuardKey, Row};
+use crate::store::wake::Wakes;
+
+type Scope = (CallerName, RequestId);
+
+/// Decides row by row, in the order given, on guards that are locked in key order, and writes all at once.
+pub(super) async fn create(tx: &Tx, batch: &[NewRefund]) -> Result<(Vec<Acceptance>, Wakes), Fault> {
+    let keys: BTreeSet<GuardKey> = batch.iter().filter_map(guard_key).collect();
+    let mut guards = Guards::lock(tx, &keys).await?;
+    // Read after the guards are locked: a twin that held them has committed by now.
+    let mut accepted = accepted_before(tx, batch).await?;
+    let now = tx.now().await?;
+    let (mut rows, mut events) = (Vec::new(), Vec::new());
+    let mut wakes = Wakes::default();
+    let mut acceptances = Vec::with_capacity(batch.len());
+    for new in batch {
+        let scope = (new.caller.clone(), new.request_id.clone());
+        let key = guard_key(new);
+        let guard = key.as_ref().and_then(|key| guards.get(key));
+        let acceptance = accept(new.clone(), accepted.get(&scope), guard, now);
+        if let Acceptance::Accepted { transition, guard } = &acceptance {
+            if let (Some(key), Some(guard)) = (key, guard) {
+                guards.set(key, guard.clone());
+            }
+            accepted.insert(scope, transition.refund.clone());
+            wakes.changed.push(transition.refund.id);
+            wakes.due |= transition.refund.due.is_some_and(|due| due <= now);
+            events.extend(transition.event.clone());
+            rows.push(Row::accepted(transition.refund.clone()));
+        }
+        acceptances.push(acceptance);
+    }
+    if !rows.is_empty() {
+        guards.save(tx).await?;
+        refunds::insert(tx, &rows, events).await?;
+    }
+    Ok((acceptances, wakes))
+}
+
+fn guard_key(new: &NewRefund) -> Option<GuardKey> {
+    GuardKey::of(&new.identity, &new.content)
+}
+
+async fn accepted_before(tx: &Tx, batch: &[NewRefund]) -> Result<HashMap<Scope, Refund>, Fault> {
+    let mut asked: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for new in batch {
+        asked
+            .entry(new.caller.as_str())
+            .or_default()
+            .push(new.request_id.as_str());
+    }
+    let any = asked
+        .into_iter()
+        .fold(Condition::any(), |any, (caller, request_ids)| {
+            let of_caller = Condition::all()
+                .add(idempotency_key::Column::Caller.eq(caller))
+                .add(idempotency_key::Column::RequestId.is_in(request_ids));
+            any.add(of_caller)
+        });
+    let mut ids = Query::select();
+    ids.column(idempotency_key::Column::RefundId)
+        .from(idempotency_key::Entity)
+        .cond_where(any);
+    let models = refund::Entity::find()
+        .filter(refund::Column::Id.in_subquery(ids))
+        .all(&tx.conn)
+        .await?;
+    models
+        .into_iter()
+        .map(|model| {
+            let refund = Row::try_from(model)?.refund;
+            Ok(((refund.caller.clone(), refund.request_id.clone()), refund))
+        })
+        .collect()
+}

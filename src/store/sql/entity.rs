@@ -1,0 +1,15 @@
+//! One entity per table, exactly as the migrations make them.
+
+#![expect(
+    unreachable_pub,
+    reason = "the derive writes public items, whose interface the models are a part of"
+)]
+
+pub(super) mod account;
+pub(super) mod attempt;
+pub(super) mod attempt_member;
+pub(super) mod event;
+pub(super) mod guard;
+pub(super) mod idempotency_key;
+pub(super) mod rate_budget;
+pub(super) mod refund;

@@ -1,0 +1,115 @@
+//! Over-refund guards: locked in key order, written only when they changed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+
+use super::entity::{guard, refund};
+use super::fault::Fault;
+use super::row;
+use super::transaction::Tx;
+use crate::domain::account::ProviderKind;
+use crate::domain::guard::Guard;
+use crate::domain::id::{ProviderKey, RefundId};
+use crate::domain::refund::StateKind;
+use crate::store::Result;
+use crate::store::row::GuardKey;
+
+pub(super) fn is(key: &GuardKey) -> Condition {
+    Condition::all()
+        .add(guard::Column::Provider.eq(key.provider))
+        .add(guard::Column::Merchant.eq(&key.merchant))
+        .add(guard::Column::OrderKey.eq(&key.order_key))
+}
+
+/// The guards of a transaction as they were locked and as they have become.
+#[derive(Debug, Default)]
+pub(super) struct Guards {
+    stored: BTreeMap<GuardKey, Guard>,
+    now: BTreeMap<GuardKey, Guard>,
+}
+
+impl Guards {
+    /// Locks those that exist.
+    pub(super) async fn lock(tx: &Tx, keys: &BTreeSet<GuardKey>) -> Result<Self, Fault> {
+        if keys.is_empty() {
+            return Ok(Self::default());
+        }
+        let any = keys.iter().fold(Condition::any(), |any, key| any.add(is(key)));
+        let models = guard::Entity::find()
+            .filter(any)
+            .order_by_asc(guard::Column::Provider)
+            .order_by_asc(guard::Column::Merchant)
+            .order_by_asc(guard::Column::OrderKey)
+            .lock_exclusive()
+            .all(&tx.conn)
+            .await?;
+        let mut stored = BTreeMap::new();
+        for model in models {
+            let at = row::Reading::new("guards", &model.order_key);
+            let provider = at.need("provider", ProviderKind::from_word(&model.provider))?;
+            let key = GuardKey {
+                provider: provider.word(),
+                merchant: model.merchant.clone(),
+                order_key: model.order_key.clone(),
+            };
+            stored.insert(key, Guard::try_from(model)?);
+        }
+        Ok(Self {
+            now: stored.clone(),
+            stored,
+        })
+    }
+
+    pub(super) fn get(&self, key: &GuardKey) -> Option<&Guard> {
+        self.now.get(key)
+    }
+
+    pub(super) fn set(&mut self, key: GuardKey, guard: Guard) {
+        self.now.insert(key, guard);
+    }
+
+    /// Writes what changed. A new guard that another made meanwhile is a lost race.
+    pub(super) async fn save(&self, tx: &Tx) -> Result<(), Fault> {
+        let mut new = Vec::new();
+        for (key, guard) in &self.now {
+            match self.stored.get(key) {
+                None => new.push(row::guard::whole(key, guard)),
+                Some(stored) if stored == guard => {}
+                Some(_) => {
+                    guard::Entity::update_many()
+                        .set(row::guard::changes(guard))
+                        .filter(is(key))
+                        .exec(&tx.conn)
+                        .await?;
+                }
+            }
+        }
+        if !new.is_empty() {
+            guard::Entity::insert_many(new)
+                .exec_without_returning(&tx.conn)
+                .await?;
+        }
+        Ok(())
+    }
+}
+
+/// Our own refunds of an order that are open or succeeded.
+pub(super) async fn own_refunds(tx: &Tx, key: &GuardKey) -> Result<Vec<(RefundId, ProviderKey)>, Fault> {
+    let given_back = [StateKind::Failed, StateKind::Canceled, StateKind::Reversed].map(StateKind::word);
+    let own: Vec<(uuid::Uuid, uuid::Uuid)> = refund::Entity::find()
+        .select_only()
+        .column(refund::Column::Id)
+        .column(refund::Column::ProviderKey)
+        .filter(refund::Column::Provider.eq(key.provider))
+        .filter(refund::Column::Merchant.eq(&key.merchant))
+        .filter(refund::Column::OrderKey.eq(&key.order_key))
+        .filter(refund::Column::State.is_not_in(given_back))
+        .into_tuple()
+        .all(&tx.conn)
+        .await?;
+    Ok(own
+        .into_iter()
+        .map(|(id, key)| (RefundId(id), ProviderKey(key)))
+        .collect())
+}

@@ -1,0 +1,137 @@
+//! Reads that lock nothing.
+
+use std::collections::BTreeMap;
+
+use sea_orm::sea_query::Query;
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+
+use super::entity::{account, attempt, attempt_member, event, guard, idempotency_key, refund};
+use super::fault::Fault;
+use super::{guards, row};
+use crate::domain::admission::AccountState;
+use crate::domain::attempt::Attempt;
+use crate::domain::event::Event;
+use crate::domain::guard::Guard;
+use crate::domain::id::{AccountName, CallerName, RefundId, RequestId};
+use crate::domain::refund::Refund;
+use crate::store::row::{GuardKey, Row};
+use crate::store::{Depth, History, Result};
+
+pub(super) async fn find<C: ConnectionTrait>(db: &C, id: RefundId) -> Result<Option<Refund>, Fault> {
+    refund_of(refund::Entity::find_by_id(id.0).one(db).await?)
+}
+
+pub(super) async fn find_by_request<C: ConnectionTrait>(
+    db: &C,
+    caller: &CallerName,
+    request_id: &RequestId,
+) -> Result<Option<Refund>, Fault> {
+    let id = Query::select()
+        .column(idempotency_key::Column::RefundId)
+        .from(idempotency_key::Entity)
+        .cond_where(idempotency_key::Column::Caller.eq(caller.as_str()))
+        .cond_where(idempotency_key::Column::RequestId.eq(request_id.as_str()))
+        .to_owned();
+    refund_of(
+        refund::Entity::find()
+            .filter(refund::Column::Id.in_subquery(id))
+            .one(db)
+            .await?,
+    )
+}
+
+fn refund_of(model: Option<refund::Model>) -> Result<Option<Refund>, Fault> {
+    Ok(model.map(Row::try_from).transpose()?.map(|row| row.refund))
+}
+
+pub(super) async fn history<C: ConnectionTrait>(db: &C, id: RefundId) -> Result<History, Fault> {
+    let events = events_after(db, id, 0, None).await?;
+    let mut of_refund = Query::select();
+    of_refund
+        .column(attempt_member::Column::AttemptId)
+        .from(attempt_member::Entity)
+        .cond_where(attempt_member::Column::RefundId.eq(id.0));
+    let models = attempt::Entity::find()
+        .filter(attempt::Column::Id.in_subquery(of_refund.clone()))
+        .order_by_asc(attempt::Column::StartedUs)
+        .order_by_asc(attempt::Column::Id)
+        .all(db)
+        .await?;
+    let members = attempt_member::Entity::find()
+        .filter(attempt_member::Column::AttemptId.in_subquery(of_refund))
+        .order_by_asc(attempt_member::Column::RefundId)
+        .all(db)
+        .await?;
+    let mut by_attempt: BTreeMap<uuid::Uuid, Vec<RefundId>> = BTreeMap::new();
+    for member in members {
+        by_attempt
+            .entry(member.attempt_id)
+            .or_default()
+            .push(RefundId(member.refund_id));
+    }
+    let attempts = models
+        .into_iter()
+        .map(|model| {
+            let members = by_attempt.remove(&model.id).unwrap_or_default();
+            Ok(row::attempt::attempt_of(model, members)?)
+        })
+        .collect::<Result<Vec<Attempt>, Fault>>()?;
+    Ok(History { events, attempts })
+}
+
+pub(super) async fn events_after<C: ConnectionTrait>(
+    db: &C,
+    id: RefundId,
+    sequence: i64,
+    limit: Option<u64>,
+) -> Result<Vec<Event>, Fault> {
+    let models = event::Entity::find()
+        .filter(event::Column::RefundId.eq(id.0))
+        .filter(event::Column::Sequence.gt(sequence))
+        .order_by_asc(event::Column::Sequence)
+        .limit(limit)
+        .all(db)
+        .await?;
+    models
+        .into_iter()
+        .map(|model| Ok(Event::try_from(model)?))
+        .collect()
+}
+
+pub(super) async fn account_state<C: ConnectionTrait>(
+    db: &C,
+    account: &AccountName,
+) -> Result<AccountState, Fault> {
+    match account::Entity::find_by_id(account.as_str()).one(db).await? {
+        Some(model) => Ok(model.try_into()?),
+        None => Ok(AccountState::default()),
+    }
+}
+
+pub(super) async fn depths<C: ConnectionTrait>(db: &C) -> Result<Vec<Depth>, Fault> {
+    let counts: Vec<(String, i64)> = refund::Entity::find()
+        .select_only()
+        .column(refund::Column::Account)
+        .column_as(refund::Column::Id.count(), "open")
+        .filter(refund::Column::DueUs.is_not_null())
+        .group_by(refund::Column::Account)
+        .order_by_asc(refund::Column::Account)
+        .into_tuple()
+        .all(db)
+        .await?;
+    counts
+        .into_iter()
+        .map(|(account, open)| {
+            let at = row::Reading::new("refunds", &account);
+            Ok(Depth {
+                account: at.need("account", AccountName::parse(&account).ok())?,
+                open: u64::try_from(open).unwrap_or(0),
+            })
+        })
+        .collect()
+}
+
+pub(super) async fn guard<C: ConnectionTrait>(db: &C, key: &GuardKey) -> Result<Option<Guard>, Fault> {
+    let model = guard::Entity::find().filter(guards::is(key)).one(db).await?;
+    Ok(model.map(Guard::try_from).transpose()?)
+}

@@ -1,0 +1,143 @@
+//! What came of a step: the round trip, each member's change, the guard, the account, in one transaction.
+
+use std::collections::BTreeSet;
+
+use sea_orm::sea_query::LockType;
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+
+use super::begin::insert_attempt;
+use super::entity::attempt;
+use super::fault::Fault;
+use super::guards::{self, Guards};
+use super::transaction::Tx;
+use super::{accounts, refunds, row};
+use crate::domain::account::Account;
+use crate::domain::answer::Signal;
+use crate::domain::attempt::AttemptEnd;
+use crate::domain::id::AttemptId;
+use crate::domain::timestamp::Timestamp;
+use crate::store::row::{GuardKey, Row, marked, own_seen_minor};
+use crate::store::wake::Wakes;
+use crate::store::{AttemptRecord, Error, Record, Recorded, Result};
+
+pub(super) async fn record(
+    tx: &Tx,
+    record: &Record,
+    account: &Account,
+) -> Result<(Vec<Recorded>, Wakes), Fault> {
+    let ids: Vec<_> = record.members.iter().map(|m| m.lease.refund_id).collect();
+    let locked = refunds::lock(tx, &ids).await?;
+    let now = tx.now().await?;
+    let mut wakes = Wakes::default();
+    let (mut told, mut steps, mut events) = (Vec::new(), Vec::new(), Vec::new());
+    for member in &record.members {
+        let before = refunds::known(&locked, member.lease.refund_id)?;
+        let Some((after, event)) = before.step(member, record.trace_id.as_ref(), now)? else {
+            told.push(Recorded::Stale);
+            continue;
+        };
+        wakes.changed.extend(event.as_ref().map(|event| event.refund_id));
+        wakes.due |= after.held.is_none() && after.due.is_some_and(|due| due <= now);
+        events.extend(event);
+        told.push(Recorded::Applied(Box::new(after.refund.clone())));
+        steps.push((before, after));
+    }
+    for (_, after) in &steps {
+        refunds::save(tx, after).await?;
+    }
+    refunds::append(tx, events).await?;
+    tell_guards(tx, record, &steps).await?;
+    // A worker that lost every lease changes nothing but its own attempt.
+    if !steps.is_empty() || record.members.is_empty() {
+        tell_account(tx, &record.signals, account, now).await?;
+    }
+    write_attempt(tx, record, told.contains(&Recorded::Stale)).await?;
+    Ok((told, wakes))
+}
+
+/// Moves what the refunds hold, and tells the guards what was seen of the order.
+async fn tell_guards(tx: &Tx, record: &Record, steps: &[(&Row, Row)]) -> Result<(), Fault> {
+    let touches = |before: &Row, after: &Row| {
+        record.snapshot.is_some() || before.refund.held_minor() != after.refund.held_minor()
+    };
+    let keys: BTreeSet<GuardKey> = steps
+        .iter()
+        .filter(|(before, after)| touches(before, after))
+        .filter_map(|(_, after)| GuardKey::of_refund(&after.refund))
+        .collect();
+    if keys.is_empty() {
+        return Ok(());
+    }
+    let mut guards = Guards::lock(tx, &keys).await?;
+    for (before, after) in steps {
+        let Some(key) = GuardKey::of_refund(&after.refund).filter(|key| keys.contains(key)) else {
+            continue;
+        };
+        let at = row::Reading::new("guards", &key.order_key);
+        let guard = at.need("order_key", guards.get(&key))?;
+        let guard = guard.moved(before.refund.held_minor(), after.refund.held_minor());
+        guards.set(key, guard);
+    }
+    if let Some(snapshot) = &record.snapshot {
+        for key in keys {
+            let own = own_seen_minor(snapshot, guards::own_refunds(tx, &key).await?);
+            if let Some(guard) = guards.get(&key) {
+                let guard = guard.observe(snapshot, own);
+                guards.set(key, guard);
+            }
+        }
+    }
+    guards.save(tx).await
+}
+
+/// Tells the account what the answer told of it. Most answers tell nothing new, and then nothing is locked.
+async fn tell_account(tx: &Tx, signals: &[Signal], account: &Account, now: Timestamp) -> Result<(), Fault> {
+    if signals.is_empty() {
+        return Ok(());
+    }
+    let name = account.identity.name.as_str();
+    let states = accounts::states(tx, vec![name]).await?;
+    let state = states.get(name).cloned().unwrap_or_default();
+    if state.observe(signals, &account.admission, now) != state {
+        let state = accounts::lock(tx, &account.identity, LockType::Update).await?;
+        let after = state.observe(signals, &account.admission, now);
+        accounts::save(tx, name, &after).await?;
+    }
+    let quiet = signals.iter().filter_map(|signal| match signal {
+        Signal::Throttle(quiet) => Some(now.plus(*quiet)),
+        Signal::Block(_) | Signal::Trouble | Signal::Healthy => None,
+    });
+    if let (Some(until), Some(rate)) = (quiet.max(), &account.admission.rate) {
+        let stored = accounts::lock_bucket(tx, &rate.bucket).await?;
+        let next_free = stored.map_or(until, |stored| stored.max(until));
+        accounts::save_bucket(tx, &rate.bucket, stored, next_free).await?;
+    }
+    Ok(())
+}
+
+async fn write_attempt(tx: &Tx, record: &Record, stale: bool) -> Result<(), Fault> {
+    match marked(record.attempt.clone(), stale) {
+        None => Ok(()),
+        Some(AttemptRecord::Whole(whole)) => insert_attempt(tx, &whole).await,
+        Some(AttemptRecord::End(id, end)) => end_attempt(tx, id, &end).await,
+    }
+}
+
+/// Late evidence is what really came of the attempt: it replaces what another inferred, and is not replaced by it.
+async fn end_attempt(tx: &Tx, id: AttemptId, end: &AttemptEnd) -> Result<(), Fault> {
+    let mut update = attempt::Entity::update_many()
+        .set(row::attempt::end(Some(end)))
+        .filter(attempt::Column::Id.eq(id.0));
+    if !end.late {
+        update = update.filter(attempt::Column::Late.eq(false));
+    }
+    if update.exec(&tx.conn).await?.rows_affected == 0 && !end.late {
+        let known = attempt::Entity::find_by_id(id.0).one(&tx.conn).await?;
+        known.ok_or_else(|| Error::Inconsistent {
+            table: "attempts",
+            column: "id",
+            id: id.to_string(),
+        })?;
+    }
+    Ok(())
+}

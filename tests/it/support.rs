@@ -1,0 +1,52 @@
+//! What tests stand on.
+
+pub(crate) mod clock;
+pub(crate) mod database;
+pub(crate) mod postgres;
+pub(crate) mod samples;
+
+/// Makes of one async test of a fresh, migrated database a test on SQLite and one on PostgreSQL.
+///
+/// ```ignore
+/// on_every_database! { async fn what_it_says(db: &TestDatabase) { ... } }
+/// ```
+macro_rules! on_every_database {
+    ($($(#[$meta:meta])* async fn $name:ident($db:ident: &TestDatabase) $body:block)+) => {
+        $crate::support::on_databases! { @each [(sqlite Sqlite) (postgres Postgres)]
+            $($(#[$meta])* async fn $name($db) $body)+ }
+    };
+}
+
+/// The same, and a test of the store in memory.
+macro_rules! on_every_store {
+    ($($(#[$meta:meta])* async fn $name:ident($db:ident: &TestDatabase) $body:block)+) => {
+        $crate::support::on_databases! { @each [(memory Memory) (sqlite Sqlite) (postgres Postgres)]
+            $($(#[$meta])* async fn $name($db) $body)+ }
+    };
+}
+
+macro_rules! on_databases {
+    (@each $kinds:tt $($(#[$meta:meta])* async fn $name:ident($db:ident) $body:block)+) => {
+        $($crate::support::on_databases! { @one $kinds $(#[$meta])* $name $db $body })+
+    };
+    (@one [$(($test:ident $kind:ident))+] $(#[$meta:meta])* $name:ident $db:ident $body:block) => {
+        mod $name {
+            use super::*;
+
+            $(#[$meta])*
+            async fn run($db: &TestDatabase) $body
+
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $test() {
+                use $crate::support::database::Kind;
+                let Some(database) = TestDatabase::fresh(Kind::$kind).await else {
+                    return;
+                };
+                run(&database).await;
+                database.finish().await;
+            })+
+        }
+    };
+}
+
+pub(crate) use {on_databases, on_every_database, on_every_store};

@@ -1,0 +1,262 @@
+//! PostgreSQL for tests: the server that `TEST_POSTGRES_URL` names, else one that is started for this process and ends
+//! with it, whatever ends it: its keeper waits at a pipe that only this process holds.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, chown};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use refunds::store::sql::{Options, SqlStore};
+use sea_orm::{ConnectionTrait, Database, DatabaseConnection, DbErr, Statement};
+
+/// How long a server may take to start.
+const START_TIMEOUT_S: u64 = 60;
+const POLL_MS: u64 = 20;
+/// Holds what every fresh database of a server of our own starts from.
+const TEMPLATE: &str = "refunds_template";
+/// Runs the server until standard input ends, then stops it at once and removes its directory.
+const KEEPER: &str = r#"
+"$1/postgres" -D "$2/data" -k "$2" -c listen_addresses= -c max_connections=300 -c fsync=off \
+    -c synchronous_commit=off -c full_page_writes=off >"$2/log" 2>&1 &
+server=$!
+cat >/dev/null
+kill -QUIT "$server"
+wait "$server"
+rm -rf "$2"
+"#;
+
+/// A running server.
+pub(crate) struct Server {
+    /// Which, and where it comes from.
+    pub(crate) description: String,
+    /// The address of a database, with `{}` in the name's place.
+    address: String,
+    /// Whether its databases are copied from [`TEMPLATE`].
+    has_template: bool,
+    /// Its keeper, which ends with this process.
+    _keeper: Option<Child>,
+}
+
+/// The server of this run, or why there is none.
+pub(crate) fn server() -> &'static Result<Server, String> {
+    static SERVER: OnceLock<Result<Server, String>> = OnceLock::new();
+    SERVER.get_or_init(|| {
+        // A thread of its own, because a runtime may already be running on this one.
+        std::thread::spawn(|| {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap();
+            runtime.block_on(find_or_start())
+        })
+        .join()
+        .unwrap()
+    })
+}
+
+/// The address of a new, migrated database.
+pub(crate) async fn fresh_database() -> String {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let server = server().as_ref().unwrap();
+    let name = format!(
+        "refunds_test_{}_{}",
+        std::process::id(),
+        COUNT.fetch_add(1, Ordering::Relaxed)
+    );
+    let template = if server.has_template {
+        TEMPLATE
+    } else {
+        "template1"
+    };
+    server
+        .administer(&format!("CREATE DATABASE {name} TEMPLATE {template}"))
+        .await
+        .unwrap();
+    server.address(&name)
+}
+
+/// Removes a database of [`fresh_database`].
+pub(crate) async fn drop_database(url: &str) {
+    let server = server().as_ref().unwrap();
+    let start = url.find("refunds_test_").unwrap();
+    let name: String = url[start..].chars().take_while(|c| *c != '?').collect();
+    server
+        .administer(&format!("DROP DATABASE {name} WITH (FORCE)"))
+        .await
+        .unwrap();
+}
+
+impl Server {
+    fn address(&self, database: &str) -> String {
+        self.address.replace("{}", database)
+    }
+
+    async fn connect(&self) -> Result<DatabaseConnection, DbErr> {
+        Database::connect(self.address("postgres")).await
+    }
+
+    async fn administer(&self, sql: &str) -> Result<(), DbErr> {
+        let connection = self.connect().await?;
+        connection.execute_unprepared(sql).await?;
+        connection.close().await
+    }
+
+    async fn version(&self) -> Result<String, DbErr> {
+        let connection = self.connect().await?;
+        let statement = Statement::from_string(connection.get_database_backend(), "SHOW server_version");
+        let row = connection.query_one_raw(statement).await?.unwrap();
+        let version: String = row.try_get("", "server_version")?;
+        connection.close().await?;
+        Ok(version.split_whitespace().next().unwrap_or_default().to_owned())
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is how a run names a server of its own"
+)]
+async fn find_or_start() -> Result<Server, String> {
+    if let Ok(url) = std::env::var("TEST_POSTGRES_URL") {
+        let mut server = Server {
+            description: String::new(),
+            address: with_name_open(&url),
+            has_template: false,
+            _keeper: None,
+        };
+        let version = server
+            .version()
+            .await
+            .map_err(|e| format!("TEST_POSTGRES_URL: {e}"))?;
+        server.description = format!("{version}, of TEST_POSTGRES_URL");
+        return Ok(server);
+    }
+    let binaries = binaries().ok_or("no PostgreSQL is installed and TEST_POSTGRES_URL is not set")?;
+    start(&binaries).await
+}
+
+/// The address with `{}` for the database's name.
+fn with_name_open(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("postgres", url));
+    let (path, query) = rest
+        .split_once('?')
+        .map_or((rest, String::new()), |(p, q)| (p, format!("?{q}")));
+    let host = path.split('/').next().unwrap_or_default();
+    format!("{scheme}://{host}/{{}}{query}")
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the search path is where programs are found"
+)]
+fn binaries() -> Option<PathBuf> {
+    let said = Command::new("pg_config").arg("--bindir").output().ok();
+    let said = said.map(|out| PathBuf::from(String::from_utf8_lossy(&out.stdout).trim()));
+    let mut installed: Vec<PathBuf> = fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path().join("bin"))
+        .collect();
+    installed.sort();
+    let path = std::env::var("PATH").unwrap_or_default();
+    said.into_iter()
+        .chain(installed.into_iter().rev())
+        .chain(std::env::split_paths(&path))
+        .find(|bin| bin.join("postgres").is_file() && bin.join("initdb").is_file())
+}
+
+async fn start(binaries: &Path) -> Result<Server, String> {
+    let directory = tempfile::tempdir().map_err(|e| e.to_string())?.keep();
+    // The server refuses to run as root.
+    let user = if fs::metadata(&directory).map_err(|e| e.to_string())?.uid() == 0 {
+        let (uid, gid) = unprivileged().ok_or("no user postgres or nobody to run the server as")?;
+        chown(&directory, Some(uid), Some(gid)).map_err(|e| e.to_string())?;
+        Some((uid, gid))
+    } else {
+        None
+    };
+    let data = directory.join("data");
+    let mut initdb = as_user(binaries.join("initdb"), user, &directory);
+    initdb
+        .args([
+            "--auth=trust",
+            "--username=postgres",
+            "--no-sync",
+            "--encoding=UTF8",
+            "--locale=C",
+            "-D",
+        ])
+        .arg(&data);
+    let made = initdb.output().map_err(|e| format!("initdb: {e}"))?;
+    if !made.status.success() {
+        return Err(format!("initdb: {}", String::from_utf8_lossy(&made.stderr)));
+    }
+    let keeper = as_user(PathBuf::from("/bin/sh"), user, &directory)
+        .args(["-c", KEEPER, "keeper"])
+        .arg(binaries)
+        .arg(&directory)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .process_group(0)
+        .spawn()
+        .map_err(|e| e.to_string())?;
+    let mut server = Server {
+        description: String::new(),
+        address: format!("postgres://postgres@localhost/{{}}?host={}", directory.display()),
+        has_template: true,
+        _keeper: Some(keeper),
+    };
+    let version = wait_for(&server, &directory).await?;
+    server.description = format!("{version}, started for this run");
+    server
+        .administer(&format!("CREATE DATABASE {TEMPLATE}"))
+        .await
+        .map_err(|e| e.to_string())?;
+    let template = SqlStore::connect(&server.address(TEMPLATE), Options::default())
+        .await
+        .map_err(|e| e.to_string())?;
+    template.migrate().await.map_err(|e| e.to_string())?;
+    template.close().await.map_err(|e| e.to_string())?;
+    Ok(server)
+}
+
+async fn wait_for(server: &Server, directory: &Path) -> Result<String, String> {
+    let deadline = Instant::now() + Duration::from_secs(START_TIMEOUT_S);
+    loop {
+        if UnixStream::connect(directory.join(".s.PGSQL.5432")).is_ok()
+            && let Ok(version) = server.version().await
+        {
+            return Ok(version);
+        }
+        if Instant::now() > deadline {
+            let log = fs::read_to_string(directory.join("log")).unwrap_or_default();
+            return Err(format!("the server did not start: {log}"));
+        }
+        tokio::time::sleep(Duration::from_millis(POLL_MS)).await;
+    }
+}
+
+fn as_user(program: PathBuf, user: Option<(u32, u32)>, directory: &Path) -> Command {
+    let mut command = Command::new(program);
+    command.current_dir(directory).env_remove("PGDATA");
+    if let Some((uid, gid)) = user {
+        command.uid(uid).gid(gid);
+    }
+    command
+}
+
+/// The ids of a user that has no rights of root.
+fn unprivileged() -> Option<(u32, u32)> {
+    let users = fs::read_to_string("/etc/passwd").ok()?;
+    ["postgres", "nobody"].iter().find_map(|name| {
+        let line = users.lines().find(|line| line.split(':').next() == Some(name))?;
+        let mut fields = line.split(':').skip(2);
+        Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
+    })
+}
