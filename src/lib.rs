@@ -1,5 +1,6 @@
 //! The refund service.
 
+pub mod app;
 pub mod config;
 pub mod dispatch;
 pub mod domain;

@@ -38,9 +38,7 @@ pub(crate) async fn run(manager: &SchemaManager<'_>, statements: &[&str]) -> Res
         _ => return Err(DbErr::Migration("neither SQLite nor PostgreSQL".to_owned())),
     };
     for statement in statements {
-        let sql = words.iter().fold((*statement).to_owned(), |sql, (word, text)| {
-            sql.replace(word, text)
-        });
+        let sql = words.iter().fold((*statement).to_owned(), |sql, (word, text)| sql.replace(word, text));
         manager.get_connection().execute_unprepared(&sql).await?;
     }
     Ok(())

@@ -38,9 +38,7 @@ impl MigratorTrait for Migrator {
 pub async fn pending<'c>(db: impl IntoSchemaManagerConnection<'c>) -> Result<Vec<String>, DbErr> {
     let manager = SchemaManager::new(db);
     let applied: BTreeSet<String> = if manager.has_table(NAMES_TABLE).await? {
-        let rows = seaql_migrations::Entity::find()
-            .all(manager.get_connection())
-            .await?;
+        let rows = seaql_migrations::Entity::find().all(manager.get_connection()).await?;
         rows.into_iter().map(|row| row.version).collect()
     } else {
         BTreeSet::new()

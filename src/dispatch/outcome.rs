@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::domain::account::Account;
-use crate::domain::answer::{Evidence, Face, FailurePhase, Sight, Signal};
+use crate::domain::answer::{Evidence, Face, FailurePhase, Sight, Signal, asked_quiet};
 use crate::domain::plan::Jitter;
 use crate::domain::reason::FailureReason;
 use crate::domain::refund::{Change, Failure, Refund, Wait};
@@ -17,7 +17,7 @@ pub(super) fn of_face(
     jitter: Jitter,
 ) -> Change {
     let schedule = &account.schedule;
-    let backoff = schedule.backoff(refund.idle_steps, jitter).max(asked_quiet(signals));
+    let backoff = schedule.backoff(refund.idle_steps, jitter).max(asked_quiet(signals).unwrap_or_default());
     match face {
         Face::Succeeded(success) => Change::Confirm(success),
         Face::InReview { reference } => Change::Review {
@@ -38,7 +38,7 @@ pub(super) fn of_face(
 pub(super) fn unanswered(refund: &Refund, account: &Account, signals: &[Signal], jitter: Jitter) -> Change {
     let schedule = &account.schedule;
     Change::Unanswered {
-        delay: schedule.first_check(refund.idle_steps, jitter).max(asked_quiet(signals)),
+        delay: schedule.first_check(refund.idle_steps, jitter).max(asked_quiet(signals).unwrap_or_default()),
         overdue_after: schedule.unknown_overdue_after,
     }
 }
@@ -59,7 +59,8 @@ pub(super) fn of_sight(
         Sight::Order(order) => order.success_of(refund).map_or(absent, Change::Confirm),
         Sight::NoOrder => absent,
         Sight::Nothing => {
-            let delay = schedule.backoff(refund.idle_steps, jitter).max(asked_quiet(signals));
+            let delay =
+                schedule.backoff(refund.idle_steps, jitter).max(asked_quiet(signals).unwrap_or_default());
             Change::Wait { wait: waits_for(signals, Wait::Check), delay }
         }
     }
@@ -72,7 +73,8 @@ pub(super) fn of_blind_preflight(
     signals: &[Signal],
     jitter: Jitter,
 ) -> Change {
-    let delay = account.schedule.backoff(refund.idle_steps, jitter).max(asked_quiet(signals));
+    let delay =
+        account.schedule.backoff(refund.idle_steps, jitter).max(asked_quiet(signals).unwrap_or_default());
     Change::Wait { wait: waits_for(signals, Wait::Backoff), delay }
 }
 
@@ -80,14 +82,6 @@ pub(super) fn of_blind_preflight(
 fn waits_for(signals: &[Signal], otherwise: Wait) -> Wait {
     let blocked = signals.iter().any(|signal| matches!(signal, Signal::Block(_)));
     if blocked { Wait::AccountBlocked } else { otherwise }
-}
-
-fn asked_quiet(signals: &[Signal]) -> Duration {
-    let quiet = signals.iter().map(|signal| match signal {
-        Signal::Throttle(quiet) => *quiet,
-        Signal::Block(_) | Signal::Trouble | Signal::Healthy | Signal::Readable => Duration::ZERO,
-    });
-    quiet.max().unwrap_or_default()
 }
 
 /// The word for a change on the attempt that brought it.

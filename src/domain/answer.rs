@@ -80,6 +80,15 @@ pub enum Signal {
     Readable,
 }
 
+/// The longest quiet that signals ask for.
+pub fn asked_quiet(signals: &[Signal]) -> Option<Duration> {
+    let quiet = signals.iter().filter_map(|signal| match signal {
+        Signal::Throttle(quiet) => Some(*quiet),
+        Signal::Block(_) | Signal::Trouble | Signal::Healthy | Signal::Readable => None,
+    });
+    quiet.max()
+}
+
 /// What stays on record of a round trip. Holds no secret and is cut to a bounded length.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Evidence {

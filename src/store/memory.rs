@@ -37,11 +37,7 @@ pub struct MemoryStore {
 impl MemoryStore {
     /// An empty one on a clock.
     pub fn new(time: TimeSource) -> Self {
-        Self {
-            world: Mutex::new(World::default()),
-            time,
-            bell: Bell::default(),
-        }
+        Self { world: Mutex::new(World::default()), time, bell: Bell::default() }
     }
 
     /// Every step computes first and writes last, so that a panic in between leaves a whole world behind.
@@ -109,12 +105,7 @@ impl Store for MemoryStore {
 
     async fn events_after(&self, id: RefundId, sequence: i64, limit: u64) -> Result<Vec<Event>> {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        Ok(self
-            .world()
-            .events_after(id, sequence)
-            .take(limit)
-            .cloned()
-            .collect())
+        Ok(self.world().events_after(id, sequence).take(limit).cloned().collect())
     }
 
     async fn sequence_events(&self, limit: u64) -> Result<u64> {

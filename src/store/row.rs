@@ -36,12 +36,7 @@ pub(super) struct Held {
 impl Row {
     /// A refund that nobody has worked on yet.
     pub(super) fn accepted(refund: Refund) -> Self {
-        Self {
-            due: refund.due,
-            refund,
-            held: None,
-            token: 0,
-        }
+        Self { due: refund.due, refund, held: None, token: 0 }
     }
 
     /// Whether that lease is still the one. One that ran out is, until another takes the refund.
@@ -54,10 +49,7 @@ impl Row {
         Self {
             refund: self.refund.clone(),
             due: Some(now.plus(length)),
-            held: Some(Held {
-                worker: worker.to_owned(),
-                length,
-            }),
+            held: Some(Held { worker: worker.to_owned(), length }),
             token: self.token.saturating_add(1),
         }
     }
@@ -90,22 +82,12 @@ impl Row {
 
     /// Given back unworked: due at once.
     pub(super) fn released(&self, now: Timestamp) -> Self {
-        Self {
-            refund: self.refund.clone(),
-            due: Some(now),
-            held: None,
-            token: self.token,
-        }
+        Self { refund: self.refund.clone(), due: Some(now), held: None, token: self.token }
     }
 
     /// After a step with which the worker is done: due when the domain says.
     pub(super) fn settled(&self, refund: Refund) -> Self {
-        Self {
-            due: refund.due,
-            refund,
-            held: None,
-            token: self.token,
-        }
+        Self { due: refund.due, refund, held: None, token: self.token }
     }
 
     /// After a step with which the worker goes on; a refund that is final needs nobody.
@@ -113,10 +95,7 @@ impl Row {
         if refund.due.is_none() {
             return self.settled(refund);
         }
-        Self {
-            refund,
-            ..self.renewed(length, now)
-        }
+        Self { refund, ..self.renewed(length, now) }
     }
 
     /// One member's step of a record; `None` when its lease was lost.
@@ -138,11 +117,7 @@ impl Row {
             }
         };
         let length = self.held.as_ref().map_or(Duration::ZERO, |held| held.length);
-        let row = if member.keep {
-            self.kept(refund, length, now)
-        } else {
-            self.settled(refund)
-        };
+        let row = if member.keep { self.kept(refund, length, now) } else { self.settled(refund) };
         Ok(Some((row, event)))
     }
 }
@@ -158,20 +133,13 @@ pub(super) struct GuardKey {
 impl GuardKey {
     /// The guard of an order by its canonical id.
     pub(super) fn new(identity: &AccountIdentity, order_key: String) -> Self {
-        Self {
-            provider: identity.provider.word(),
-            merchant: identity.merchant.clone(),
-            order_key,
-        }
+        Self { provider: identity.provider.word(), merchant: identity.merchant.clone(), order_key }
     }
 
     /// The guard that a wish falls under; `None` for eSIMs.
     pub(super) fn of(identity: &AccountIdentity, content: &Content) -> Option<Self> {
         let payment = content.payment()?;
-        Some(Self::new(
-            identity,
-            identity.provider.canonical_order(&payment.order_id),
-        ))
+        Some(Self::new(identity, identity.provider.canonical_order(&payment.order_id)))
     }
 
     /// The guard that a refund falls under.
@@ -224,10 +192,7 @@ pub(super) fn own_seen_minor(
 
 /// Marks what is written of a round trip as late when a member's lease was lost.
 pub(super) fn marked(attempt: Option<AttemptRecord>, stale: bool) -> Option<AttemptRecord> {
-    let late = |end: AttemptEnd| AttemptEnd {
-        late: end.late || stale,
-        ..end
-    };
+    let late = |end: AttemptEnd| AttemptEnd { late: end.late || stale, ..end };
     attempt.map(|attempt| match attempt {
         AttemptRecord::End(id, end) => AttemptRecord::End(id, late(end)),
         AttemptRecord::Whole(mut whole) => {
@@ -259,18 +224,13 @@ impl Row {
         now: Timestamp,
     ) -> Result<Restored, IllegalTransition> {
         let name = &self.refund.identity.name;
-        let schedule = accounts
-            .iter()
-            .find(|account| account.identity.name == *name)
-            .map(|account| &account.schedule);
+        let schedule =
+            accounts.iter().find(|account| account.identity.name == *name).map(|account| &account.schedule);
         let (mut refund, mut events, mut attempt) = (self.refund.clone(), Vec::new(), None);
         if refund.state.kind() == StateKind::Pending {
             // Once sent a refund is never PENDING again, so that its own id can name the one such intent.
             let id = AttemptId(refund.id.0);
-            let send = Change::Send {
-                attempt: id,
-                lease: Duration::ZERO,
-            };
+            let send = Change::Send { attempt: id, lease: Duration::ZERO };
             let transition = refund.apply(send, Actor::dispatcher(None), restored_to)?;
             refund = transition.refund;
             events.extend(transition.event);
@@ -291,10 +251,6 @@ impl Row {
         };
         let transition = refund.apply(unanswered, Actor::dispatcher(None), now)?;
         events.extend(transition.event);
-        Ok(Restored {
-            row: self.settled(transition.refund),
-            events,
-            attempt,
-        })
+        Ok(Restored { row: self.settled(transition.refund), events, attempt })
     }
 }

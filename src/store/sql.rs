@@ -62,19 +62,12 @@ impl SqlStore {
     /// [`Error::InUse`] when another process has the SQLite file; [`Error::Away`] when the database does not answer.
     pub async fn connect(url: &str, options: Options) -> Result<Self> {
         let opened = connect::open(url, &options).await?;
-        Ok(Self {
-            db: opened.db,
-            time: options.time,
-            bell: Bell::default(),
-            _lock: opened.lock,
-        })
+        Ok(Self { db: opened.db, time: options.time, bell: Bell::default(), _lock: opened.lock })
     }
 
     /// Brings the schema up to what this program knows; a newer one is left alone.
     pub async fn migrate(&self) -> Result<()> {
-        migrations::up(&self.db)
-            .await
-            .map_err(|error| told("changing the schema", error))
+        migrations::up(&self.db).await.map_err(|error| told("changing the schema", error))
     }
 
     /// Whether the schema is at least the one this program knows.
@@ -94,19 +87,14 @@ impl SqlStore {
 
     /// Ends the connections; every later call answers [`Error::Away`].
     pub async fn close(&self) -> Result<()> {
-        self.db
-            .close_by_ref()
-            .await
-            .map_err(|error| told("closing the database", error))
+        self.db.close_by_ref().await.map_err(|error| told("closing the database", error))
     }
 }
 
 #[async_trait]
 impl Store for SqlStore {
     async fn now(&self) -> Result<Timestamp> {
-        transaction::now(&self.db, &self.time)
-            .await
-            .map_err(|fault| fault.told("reading the clock"))
+        transaction::now(&self.db, &self.time).await.map_err(|fault| fault.told("reading the clock"))
     }
 
     async fn ready(&self) -> Result<()> {
@@ -116,9 +104,7 @@ impl Store for SqlStore {
     }
 
     async fn register(&self, accounts: &[AccountIdentity]) -> Result<()> {
-        in_transaction!(self, "making accounts known", |tx| accounts::register(
-            &tx, accounts
-        ))
+        in_transaction!(self, "making accounts known", |tx| accounts::register(&tx, accounts))
     }
 
     async fn create(&self, batch: Vec<NewRefund>) -> Result<Vec<Acceptance>> {
@@ -164,15 +150,11 @@ impl Store for SqlStore {
     }
 
     async fn begin(&self, lease: &Lease, intent: &Intent, account: &Account) -> Result<Begun> {
-        in_transaction!(self, "writing an intent", |tx| begin::begin(
-            &tx, lease, intent, account
-        ))
+        in_transaction!(self, "writing an intent", |tx| begin::begin(&tx, lease, intent, account))
     }
 
     async fn record(&self, record: Record, account: &Account) -> Result<Vec<Recorded>> {
-        in_transaction!(self, "recording a step", |tx| record::record(
-            &tx, &record, account
-        ))
+        in_transaction!(self, "recording a step", |tx| record::record(&tx, &record, account))
     }
 
     async fn events_after(&self, id: RefundId, sequence: i64, limit: u64) -> Result<Vec<Event>> {

@@ -40,8 +40,6 @@ impl fmt::Debug for TimeSource {
     reason = "SQLite is a part of this process: its clock is the store's, and TimeSource::Manual replaces it"
 )]
 fn process_clock() -> Timestamp {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or(Duration::ZERO);
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
     Timestamp::EPOCH.plus(since)
 }

@@ -26,10 +26,7 @@ pub(super) struct Bell {
 
 impl Default for Bell {
     fn default() -> Self {
-        Self {
-            changes: broadcast::Sender::new(CHANGES_MAX),
-            due_work: broadcast::Sender::new(1),
-        }
+        Self { changes: broadcast::Sender::new(CHANGES_MAX), due_work: broadcast::Sender::new(1) }
     }
 }
 

@@ -28,11 +28,7 @@ async fn accept(store: &dyn Store, new: NewRefund) -> Refund {
 }
 
 fn ask(worker: &str, account: &Account, room: usize) -> ClaimAsk {
-    ClaimAsk {
-        worker: worker.to_owned(),
-        lease: LEASE,
-        rooms: vec![(account.identity.name.clone(), room)],
-    }
+    ClaimAsk { worker: worker.to_owned(), lease: LEASE, rooms: vec![(account.identity.name.clone(), room)] }
 }
 
 /// Claims what is due on one account.
@@ -82,11 +78,7 @@ fn step(account: &Account, lease: &Lease, change: Option<Change>) -> Record {
     Record {
         account: account.identity.name.clone(),
         attempt: None,
-        members: vec![Member {
-            lease: lease.clone(),
-            change,
-            keep: false,
-        }],
+        members: vec![Member { lease: lease.clone(), change, keep: false }],
         signals: Vec::new(),
         snapshot: None,
         trace_id: None,

@@ -16,12 +16,8 @@ impl World {
     /// Leases what is due: first SENDING refunds whose worker is gone, then what each account's state allows.
     pub(super) fn claim(&mut self, ask: &ClaimAsk, now: Timestamp) -> Vec<Claimed> {
         let mut rooms: BTreeMap<AccountName, usize> = ask.rooms.iter().cloned().collect();
-        let due: Vec<RefundId> = self
-            .due
-            .iter()
-            .take_while(|(due, _)| *due <= now)
-            .map(|(_, id)| *id)
-            .collect();
+        let due: Vec<RefundId> =
+            self.due.iter().take_while(|(due, _)| *due <= now).map(|(_, id)| *id).collect();
         let mut claimed = Vec::new();
         for sending in [true, false] {
             for id in &due {
@@ -67,10 +63,7 @@ impl World {
 
     /// Makes held leases run for `length` from now; tells which are held.
     pub(super) fn renew(&mut self, leases: &[Lease], length: Duration, now: Timestamp) -> Vec<bool> {
-        leases
-            .iter()
-            .map(|lease| self.with_held(lease, |row| row.renewed(length, now)))
-            .collect()
+        leases.iter().map(|lease| self.with_held(lease, |row| row.renewed(length, now))).collect()
     }
 
     /// Gives held leases back, due at once.
@@ -83,10 +76,7 @@ impl World {
     }
 
     fn with_held(&mut self, lease: &Lease, change: impl FnOnce(&Row) -> Row) -> bool {
-        let held = self
-            .rows
-            .get(&lease.refund_id)
-            .filter(|row| row.is_held_by(lease));
+        let held = self.rows.get(&lease.refund_id).filter(|row| row.is_held_by(lease));
         let Some(row) = held.map(change) else {
             return false;
         };

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::world::{World, missing};
 use crate::domain::account::Account;
-use crate::domain::answer::Signal;
+use crate::domain::answer::{Signal, asked_quiet};
 use crate::domain::decision::{self, Acceptance, Intent, IntentRows, Verdict, accept};
 use crate::domain::guard::Guard;
 use crate::domain::id::{ProviderKey, RefundId};
@@ -33,10 +33,7 @@ impl World {
                     self.keys.insert(scope, refund.id);
                     self.put(Row::accepted(refund));
                     self.guards.extend(key.zip(guard.clone()));
-                    transition
-                        .event
-                        .iter()
-                        .for_each(|event| self.append(event.clone()));
+                    transition.event.iter().for_each(|event| self.append(event.clone()));
                 }
                 acceptance
             })
@@ -75,10 +72,9 @@ impl World {
             now,
         )?;
         let (guard, transition) = match &verdict {
-            Verdict::Go {
-                transition, guard, ..
+            Verdict::Go { transition, guard, .. } | Verdict::Stay { transition, guard } => {
+                (guard, transition)
             }
-            | Verdict::Stay { transition, guard } => (guard, transition),
         };
         self.guards.extend(key.zip(guard.clone()));
         let mut wakes = Wakes::default();
@@ -95,8 +91,7 @@ impl World {
             }
             Verdict::Go { admitted, .. } => {
                 self.put_account(&account.identity, admitted.account);
-                self.buckets
-                    .extend(bucket.cloned().zip(admitted.bucket_next_free));
+                self.buckets.extend(bucket.cloned().zip(admitted.bucket_next_free));
                 let attempt = attempt_of(intent, refund.id, &account.identity.name, now);
                 self.attempts.insert(attempt.id, attempt);
                 self.put(row.kept(refund.clone(), intent.lease, now));
@@ -190,10 +185,7 @@ impl World {
             })
             .filter(|refund| GuardKey::of_refund(refund).as_ref() == Some(key))
             .filter(|refund| {
-                !matches!(
-                    refund.state.kind(),
-                    StateKind::Failed | StateKind::Canceled | StateKind::Reversed
-                )
+                !matches!(refund.state.kind(), StateKind::Failed | StateKind::Canceled | StateKind::Reversed)
             })
             .map(|refund| (refund.id, refund.key))
             .collect()
@@ -206,11 +198,8 @@ impl World {
         let state = self.account_state(&account.identity.name);
         let state = state.observe(signals, &account.admission, now);
         self.put_account(&account.identity, state);
-        let quiet = signals.iter().filter_map(|signal| match signal {
-            Signal::Throttle(quiet) => Some(now.plus(*quiet)),
-            Signal::Block(_) | Signal::Trouble | Signal::Healthy => None,
-        });
-        if let (Some(until), Some(rate)) = (quiet.max(), &account.admission.rate) {
+        let until = asked_quiet(signals).map(|quiet| now.plus(quiet));
+        if let (Some(until), Some(rate)) = (until, &account.admission.rate) {
             let next_free = self.buckets.entry(rate.bucket.clone()).or_insert(until);
             *next_free = (*next_free).max(until);
         }
@@ -239,13 +228,9 @@ impl World {
             for event in restored.events {
                 self.append(event);
             }
-            self.attempts
-                .extend(restored.attempt.map(|attempt| (attempt.id, attempt)));
+            self.attempts.extend(restored.attempt.map(|attempt| (attempt.id, attempt)));
         }
-        let wakes = Wakes {
-            changed: recovery.made_unknown.clone(),
-            due: true,
-        };
+        let wakes = Wakes { changed: recovery.made_unknown.clone(), due: true };
         Ok((recovery, wakes))
     }
 }

@@ -61,32 +61,19 @@ impl World {
     }
 
     pub(super) fn events_after(&self, id: RefundId, sequence: i64) -> impl Iterator<Item = &Event> {
-        self.events
-            .get(&id)
-            .into_iter()
-            .flatten()
-            .filter(move |event| event.sequence > sequence)
+        self.events.get(&id).into_iter().flatten().filter(move |event| event.sequence > sequence)
     }
 
     pub(super) fn history(&self, id: RefundId) -> History {
-        let mut attempts: Vec<_> = self
-            .attempts
-            .values()
-            .filter(|attempt| attempt.members.contains(&id))
-            .cloned()
-            .collect();
+        let mut attempts: Vec<_> =
+            self.attempts.values().filter(|attempt| attempt.members.contains(&id)).cloned().collect();
         attempts.sort_by_key(|attempt| (attempt.started, attempt.id));
-        History {
-            events: self.events_after(id, 0).cloned().collect(),
-            attempts,
-        }
+        History { events: self.events_after(id, 0).cloned().collect(), attempts }
     }
 
     /// Gives the oldest unplaced events their positions.
     pub(super) fn sequence_events(&mut self, limit: u64) -> u64 {
-        let count = usize::try_from(limit)
-            .unwrap_or(usize::MAX)
-            .min(self.unplaced.len());
+        let count = usize::try_from(limit).unwrap_or(usize::MAX).min(self.unplaced.len());
         for (id, sequence) in self.unplaced.drain(..count) {
             let events = self.events.get_mut(&id).into_iter().flatten();
             for event in events.filter(|event| event.sequence == sequence) {
@@ -116,10 +103,8 @@ impl World {
             let Some((stored, _)) = self.accounts.get(&identity.name) else {
                 continue;
             };
-            let open = depths
-                .iter()
-                .find(|depth| depth.account == identity.name)
-                .map_or(0, |depth| depth.open);
+            let open =
+                depths.iter().find(|depth| depth.account == identity.name).map_or(0, |depth| depth.open);
             let fields = [
                 ("provider", stored.provider.word(), identity.provider.word()),
                 ("merchant", stored.merchant.as_str(), identity.merchant.as_str()),
@@ -137,8 +122,7 @@ impl World {
         }
         for identity in identities {
             let state = self.account_state(&identity.name);
-            self.accounts
-                .insert(identity.name.clone(), (identity.clone(), state));
+            self.accounts.insert(identity.name.clone(), (identity.clone(), state));
         }
         Ok(((), Wakes::default()))
     }
@@ -150,20 +134,10 @@ impl World {
                 *counts.entry(&row.refund.identity.name).or_default() += 1;
             }
         }
-        counts
-            .into_iter()
-            .map(|(account, open)| Depth {
-                account: account.clone(),
-                open,
-            })
-            .collect()
+        counts.into_iter().map(|(account, open)| Depth { account: account.clone(), open }).collect()
     }
 }
 
 pub(super) fn missing(table: &'static str, column: &'static str, id: &impl ToString) -> Error {
-    Error::Inconsistent {
-        table,
-        column,
-        id: id.to_string(),
-    }
+    Error::Inconsistent { table, column, id: id.to_string() }
 }

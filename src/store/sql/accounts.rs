@@ -17,10 +17,7 @@ use crate::store::{Error, Result};
 
 /// The states of accounts by name, as they are; unknown ones are missing.
 pub(super) async fn states(tx: &Tx, names: Vec<&str>) -> Result<HashMap<String, AccountState>, Fault> {
-    let models = account::Entity::find()
-        .filter(account::Column::Name.is_in(names))
-        .all(&tx.conn)
-        .await?;
+    let models = account::Entity::find().filter(account::Column::Name.is_in(names)).all(&tx.conn).await?;
     by_name(models)
 }
 
@@ -36,19 +33,12 @@ pub(super) async fn lock_states(tx: &Tx, names: Vec<&str>) -> Result<HashMap<Str
 }
 
 fn by_name(models: Vec<account::Model>) -> Result<HashMap<String, AccountState>, Fault> {
-    models
-        .into_iter()
-        .map(|model| Ok((model.name.clone(), AccountState::try_from(model)?)))
-        .collect()
+    models.into_iter().map(|model| Ok((model.name.clone(), AccountState::try_from(model)?))).collect()
 }
 
 /// Locks one account's state; its row is made if it has none. A shared lock holds off changes and lets others read.
 pub(super) async fn lock(tx: &Tx, identity: &AccountIdentity, lock: LockType) -> Result<AccountState, Fault> {
-    let find = || {
-        account::Entity::find_by_id(identity.name.as_str())
-            .lock(lock)
-            .one(&tx.conn)
-    };
+    let find = || account::Entity::find_by_id(identity.name.as_str()).lock(lock).one(&tx.conn);
     if let Some(model) = find().await? {
         return Ok(model.try_into()?);
     }
@@ -74,10 +64,7 @@ pub(super) async fn save(tx: &Tx, name: &str, state: &AccountState) -> Result<()
 
 /// Locks a bucket: when its next slot is free; `None` while nobody spent one.
 pub(super) async fn lock_bucket(tx: &Tx, bucket: &str) -> Result<Option<Timestamp>, Fault> {
-    let model = rate_budget::Entity::find_by_id(bucket)
-        .lock_exclusive()
-        .one(&tx.conn)
-        .await?;
+    let model = rate_budget::Entity::find_by_id(bucket).lock_exclusive().one(&tx.conn).await?;
     Ok(model.map(|model| Timestamp::from_micros(model.next_free_us)))
 }
 
@@ -88,14 +75,10 @@ pub(super) async fn save_bucket(
     stored: Option<Timestamp>,
     next_free: Timestamp,
 ) -> Result<(), Fault> {
-    let model = rate_budget::ActiveModel {
-        bucket: Set(bucket.to_owned()),
-        next_free_us: Set(next_free.micros()),
-    };
+    let model =
+        rate_budget::ActiveModel { bucket: Set(bucket.to_owned()), next_free_us: Set(next_free.micros()) };
     if stored.is_none() {
-        rate_budget::Entity::insert(model)
-            .exec_without_returning(&tx.conn)
-            .await?;
+        rate_budget::Entity::insert(model).exec_without_returning(&tx.conn).await?;
     } else {
         rate_budget::Entity::update_many()
             .set(model)
@@ -111,10 +94,8 @@ pub(super) async fn register(tx: &Tx, identities: &[AccountIdentity]) -> Result<
     let mut identities: Vec<_> = identities.iter().collect();
     identities.sort_by(|a, b| a.name.cmp(&b.name));
     for identity in identities {
-        let stored = account::Entity::find_by_id(identity.name.as_str())
-            .lock_exclusive()
-            .one(&tx.conn)
-            .await?;
+        let stored =
+            account::Entity::find_by_id(identity.name.as_str()).lock_exclusive().one(&tx.conn).await?;
         let Some(stored) = stored else {
             account::Entity::insert(row::account::whole(identity, &AccountState::default()))
                 .exec_without_returning(&tx.conn)

@@ -60,20 +60,15 @@ pub(super) async fn begin(
         now,
     )?;
     let (guard, transition) = match &verdict {
-        Verdict::Go {
-            transition, guard, ..
-        }
-        | Verdict::Stay { transition, guard } => (guard, transition),
+        Verdict::Go { transition, guard, .. } | Verdict::Stay { transition, guard } => (guard, transition),
     };
     if let (Some(key), Some(guard)) = (key, guard) {
         guards.set(key, guard.clone());
     }
     guards.save(tx).await?;
     refunds::append(tx, transition.event.clone().into_iter().collect()).await?;
-    let mut wakes = Wakes {
-        changed: transition.event.iter().map(|event| event.refund_id).collect(),
-        due: false,
-    };
+    let mut wakes =
+        Wakes { changed: transition.event.iter().map(|event| event.refund_id).collect(), due: false };
     match verdict {
         Verdict::Stay { transition, .. } => {
             let refund = transition.refund;
@@ -81,9 +76,7 @@ pub(super) async fn begin(
             refunds::save(tx, &row.settled(refund.clone())).await?;
             Ok((Begun::Stay(Box::new(refund)), wakes))
         }
-        Verdict::Go {
-            transition, admitted, ..
-        } => {
+        Verdict::Go { transition, admitted, .. } => {
             if admitted.account != rows.state {
                 accounts::save(tx, account.identity.name.as_str(), &admitted.account).await?;
             }
@@ -115,15 +108,11 @@ async fn lock_account(tx: &Tx, row: &Row, account: &Account) -> Result<AccountRo
 
 /// Writes an attempt and its members.
 pub(super) async fn insert_attempt(tx: &Tx, attempt: &Attempt) -> Result<(), Fault> {
-    attempt::Entity::insert(row::attempt::whole(attempt))
-        .exec_without_returning(&tx.conn)
-        .await?;
-    let members = attempt.members.iter().map(|id| attempt_member::ActiveModel {
-        attempt_id: Set(attempt.id.0),
-        refund_id: Set(id.0),
-    });
-    attempt_member::Entity::insert_many(members)
-        .exec_without_returning(&tx.conn)
-        .await?;
+    attempt::Entity::insert(row::attempt::whole(attempt)).exec_without_returning(&tx.conn).await?;
+    let members = attempt
+        .members
+        .iter()
+        .map(|id| attempt_member::ActiveModel { attempt_id: Set(attempt.id.0), refund_id: Set(id.0) });
+    attempt_member::Entity::insert_many(members).exec_without_returning(&tx.conn).await?;
     Ok(())
 }

@@ -40,13 +40,7 @@ pub(super) async fn claim(tx: &Tx, ask: &ClaimAsk) -> Result<(Vec<Claimed>, Wake
     let states = accounts::states(tx, rooms.keys().map(AccountName::as_str).collect()).await?;
     let mut probing = BTreeSet::new();
     let mut due = candidates(tx, &rooms, &states, now, &mut probing).await?;
-    due.sort_by_key(|row| {
-        (
-            row.refund.state.kind() != StateKind::Sending,
-            row.due,
-            row.refund.id,
-        )
-    });
+    due.sort_by_key(|row| (row.refund.state.kind() != StateKind::Sending, row.due, row.refund.id));
     due.retain(|row| match rooms.get_mut(&row.refund.identity.name) {
         Some(room) if *room > 0 => {
             *room -= 1;
@@ -110,10 +104,7 @@ fn due(now: Timestamp, limit: usize, which: &'static str) -> sea_orm::Select<ref
 }
 
 fn from(select: sea_orm::Select<refund::Entity>) -> SelectStatement {
-    Query::select()
-        .column(Asterisk)
-        .from_subquery(select.into_query(), Alias::new("found"))
-        .to_owned()
+    Query::select().column(Asterisk).from_subquery(select.into_query(), Alias::new("found")).to_owned()
 }
 
 /// Of accounts that only a probe may try: looks again under their locks, keeps what they allow, and notes the probes.
@@ -127,11 +118,8 @@ async fn settle_probes(
     let is_probe = |row: &Row| {
         row.refund.state.kind() != StateKind::Sending && probing.contains(&row.refund.identity.name)
     };
-    let names: BTreeSet<&str> = due
-        .iter()
-        .filter(|row| is_probe(row))
-        .map(|row| row.refund.identity.name.as_str())
-        .collect();
+    let names: BTreeSet<&str> =
+        due.iter().filter(|row| is_probe(row)).map(|row| row.refund.identity.name.as_str()).collect();
     let mut probed = BTreeSet::new();
     if names.is_empty() {
         return Ok(probed);
@@ -189,10 +177,7 @@ pub(super) async fn renew(tx: &Tx, leases: &[Lease], length: Duration) -> Result
     }
     let told = leases
         .iter()
-        .map(|lease| {
-            held.get(&lease.refund_id)
-                .is_some_and(|row| row.is_held_by(lease))
-        })
+        .map(|lease| held.get(&lease.refund_id).is_some_and(|row| row.is_held_by(lease)))
         .collect();
     Ok((told, Wakes::default()))
 }
@@ -209,10 +194,7 @@ pub(super) async fn release(tx: &Tx, leases: &[Lease]) -> Result<((), Wakes), Fa
             .exec(&tx.conn)
             .await?;
     }
-    let wakes = Wakes {
-        due: !held.is_empty(),
-        ..Wakes::default()
-    };
+    let wakes = Wakes { due: !held.is_empty(), ..Wakes::default() };
     Ok(((), wakes))
 }
 

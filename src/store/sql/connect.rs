@@ -35,10 +35,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self {
-            time: TimeSource::Database,
-            connections_max: CONNECTIONS_MAX,
-        }
+        Self { time: TimeSource::Database, connections_max: CONNECTIONS_MAX }
     }
 }
 
@@ -67,10 +64,7 @@ async fn open_postgres(options: &Options, mut connect: ConnectOptions) -> Result
         .statement_timeout(Duration::from_millis(STATEMENT_TIMEOUT_MS))
         .test_before_acquire_if_idle_for(Duration::from_millis(PING_AFTER_IDLE_MS))
         .map_sqlx_postgres_opts(|options| {
-            options.options([(
-                "idle_in_transaction_session_timeout",
-                SILENT_TRANSACTION_MS.to_string(),
-            )])
+            options.options([("idle_in_transaction_session_timeout", SILENT_TRANSACTION_MS.to_string())])
         });
     let db = connected(connect).await?;
     Ok(Opened { db, lock: None })
@@ -81,11 +75,7 @@ async fn open_sqlite(url: &str, mut connect: ConnectOptions) -> Result<Opened> {
     let parsed = SqliteConnectOptions::from_str(url)
         .map_err(|error| told("reading the database's address", connection(error)))?;
     let in_memory = url.contains(":memory:") || url.contains("mode=memory");
-    let lock = if in_memory {
-        None
-    } else {
-        Some(lock_file(parsed.get_filename())?)
-    };
+    let lock = if in_memory { None } else { Some(lock_file(parsed.get_filename())?) };
     connect
         .max_connections(1)
         .min_connections(1)
@@ -101,16 +91,12 @@ async fn open_sqlite(url: &str, mut connect: ConnectOptions) -> Result<Opened> {
                 .busy_timeout(Duration::from_millis(BUSY_TIMEOUT_MS))
         });
     let db = connected(connect).await?;
-    end_leases(&db)
-        .await
-        .map_err(|error| told("ending the leases of an earlier process", error))?;
+    end_leases(&db).await.map_err(|error| told("ending the leases of an earlier process", error))?;
     Ok(Opened { db, lock })
 }
 
 async fn connected(connect: ConnectOptions) -> Result<DatabaseConnection> {
-    Database::connect(connect)
-        .await
-        .map_err(|error| told("connecting", error))
+    Database::connect(connect).await.map_err(|error| told("connecting", error))
 }
 
 /// The lock is the operating system's: it ends with the process, whatever ends that.
@@ -118,16 +104,8 @@ fn lock_file(database: &Path) -> Result<File> {
     let mut path = database.as_os_str().to_owned();
     path.push(".lock");
     let context = "locking the database's file";
-    let away = |error: std::io::Error| Error::Away {
-        context,
-        source: Box::new(error),
-    };
-    let file = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&path)
-        .map_err(away)?;
+    let away = |error: std::io::Error| Error::Away { context, source: Box::new(error) };
+    let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(away)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(Error::InUse(database.display().to_string())),
@@ -139,10 +117,7 @@ fn lock_file(database: &Path) -> Result<File> {
 async fn end_leases(db: &DatabaseConnection) -> Result<(), DbErr> {
     let backend = db.get_database_backend();
     let table = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'refunds'";
-    let has_refunds = db
-        .query_one_raw(Statement::from_string(backend, table))
-        .await?
-        .is_some();
+    let has_refunds = db.query_one_raw(Statement::from_string(backend, table)).await?.is_some();
     if has_refunds {
         let end = "UPDATE refunds SET due_us = 0 WHERE due_us IS NOT NULL AND lease_worker IS NOT NULL";
         db.execute_unprepared(end).await?;

@@ -60,27 +60,17 @@ fn guard_key(new: &NewRefund) -> Option<GuardKey> {
 async fn accepted_before(tx: &Tx, batch: &[NewRefund]) -> Result<HashMap<Scope, Refund>, Fault> {
     let mut asked: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for new in batch {
-        asked
-            .entry(new.caller.as_str())
-            .or_default()
-            .push(new.request_id.as_str());
+        asked.entry(new.caller.as_str()).or_default().push(new.request_id.as_str());
     }
-    let any = asked
-        .into_iter()
-        .fold(Condition::any(), |any, (caller, request_ids)| {
-            let of_caller = Condition::all()
-                .add(idempotency_key::Column::Caller.eq(caller))
-                .add(idempotency_key::Column::RequestId.is_in(request_ids));
-            any.add(of_caller)
-        });
+    let any = asked.into_iter().fold(Condition::any(), |any, (caller, request_ids)| {
+        let of_caller = Condition::all()
+            .add(idempotency_key::Column::Caller.eq(caller))
+            .add(idempotency_key::Column::RequestId.is_in(request_ids));
+        any.add(of_caller)
+    });
     let mut ids = Query::select();
-    ids.column(idempotency_key::Column::RefundId)
-        .from(idempotency_key::Entity)
-        .cond_where(any);
-    let models = refund::Entity::find()
-        .filter(refund::Column::Id.in_subquery(ids))
-        .all(&tx.conn)
-        .await?;
+    ids.column(idempotency_key::Column::RefundId).from(idempotency_key::Entity).cond_where(any);
+    let models = refund::Entity::find().filter(refund::Column::Id.in_subquery(ids)).all(&tx.conn).await?;
     models
         .into_iter()
         .map(|model| {

@@ -25,10 +25,7 @@ pub(super) async fn sequence(tx: &Tx, limit: u64) -> Result<(u64, Wakes), Fault>
         DbBackend::Postgres => format!("{TURN} FOR UPDATE SKIP LOCKED"),
         _one_writer => TURN.to_owned(),
     };
-    let turn = tx
-        .conn
-        .query_one_raw(Statement::from_string(backend, turn))
-        .await?;
+    let turn = tx.conn.query_one_raw(Statement::from_string(backend, turn)).await?;
     let Some(turn) = turn else {
         return Ok((0, Wakes::default()));
     };

@@ -58,11 +58,7 @@ impl Fault {
 pub(super) fn told(context: &'static str, error: DbErr) -> Error {
     let away = is_away(&error);
     let source = Box::new(error);
-    if away {
-        Error::Away { context, source }
-    } else {
-        Error::Refused { context, source }
-    }
+    if away { Error::Away { context, source } } else { Error::Refused { context, source } }
 }
 
 fn is_away(error: &DbErr) -> bool {
@@ -121,10 +117,7 @@ fn is_passing(error: &dyn DatabaseError) -> bool {
     match sqlite_code(error) {
         Some(code) => matches!(code, 7 | 8 | 9 | 10 | 13 | 14 | 15),
         None => error.code().is_some_and(|code| {
-            code == "25006"
-                || ["08", "53", "57", "58"]
-                    .iter()
-                    .any(|class| code.starts_with(class))
+            code == "25006" || ["08", "53", "57", "58"].iter().any(|class| code.starts_with(class))
         }),
     }
 }

@@ -55,10 +55,7 @@ impl Guards {
             };
             stored.insert(key, Guard::try_from(model)?);
         }
-        Ok(Self {
-            now: stored.clone(),
-            stored,
-        })
+        Ok(Self { now: stored.clone(), stored })
     }
 
     pub(super) fn get(&self, key: &GuardKey) -> Option<&Guard> {
@@ -86,9 +83,7 @@ impl Guards {
             }
         }
         if !new.is_empty() {
-            guard::Entity::insert_many(new)
-                .exec_without_returning(&tx.conn)
-                .await?;
+            guard::Entity::insert_many(new).exec_without_returning(&tx.conn).await?;
         }
         Ok(())
     }
@@ -108,8 +103,5 @@ pub(super) async fn own_refunds(tx: &Tx, key: &GuardKey) -> Result<Vec<(RefundId
         .into_tuple()
         .all(&tx.conn)
         .await?;
-    Ok(own
-        .into_iter()
-        .map(|(id, key)| (RefundId(id), ProviderKey(key)))
-        .collect())
+    Ok(own.into_iter().map(|(id, key)| (RefundId(id), ProviderKey(key))).collect())
 }

@@ -32,12 +32,7 @@ pub(super) async fn find_by_request<C: ConnectionTrait>(
         .cond_where(idempotency_key::Column::Caller.eq(caller.as_str()))
         .cond_where(idempotency_key::Column::RequestId.eq(request_id.as_str()))
         .to_owned();
-    refund_of(
-        refund::Entity::find()
-            .filter(refund::Column::Id.in_subquery(id))
-            .one(db)
-            .await?,
-    )
+    refund_of(refund::Entity::find().filter(refund::Column::Id.in_subquery(id)).one(db).await?)
 }
 
 fn refund_of(model: Option<refund::Model>) -> Result<Option<Refund>, Fault> {
@@ -64,10 +59,7 @@ pub(super) async fn history<C: ConnectionTrait>(db: &C, id: RefundId) -> Result<
         .await?;
     let mut by_attempt: BTreeMap<uuid::Uuid, Vec<RefundId>> = BTreeMap::new();
     for member in members {
-        by_attempt
-            .entry(member.attempt_id)
-            .or_default()
-            .push(RefundId(member.refund_id));
+        by_attempt.entry(member.attempt_id).or_default().push(RefundId(member.refund_id));
     }
     let attempts = models
         .into_iter()
@@ -92,10 +84,7 @@ pub(super) async fn events_after<C: ConnectionTrait>(
         .limit(limit)
         .all(db)
         .await?;
-    models
-        .into_iter()
-        .map(|model| Ok(Event::try_from(model)?))
-        .collect()
+    models.into_iter().map(|model| Ok(Event::try_from(model)?)).collect()
 }
 
 pub(super) async fn account_state<C: ConnectionTrait>(

@@ -12,7 +12,7 @@ use super::guards::{self, Guards};
 use super::transaction::Tx;
 use super::{accounts, refunds, row};
 use crate::domain::account::Account;
-use crate::domain::answer::Signal;
+use crate::domain::answer::{Signal, asked_quiet};
 use crate::domain::attempt::AttemptEnd;
 use crate::domain::id::AttemptId;
 use crate::domain::timestamp::Timestamp;
@@ -103,11 +103,8 @@ async fn tell_account(tx: &Tx, signals: &[Signal], account: &Account, now: Times
         let after = state.observe(signals, &account.admission, now);
         accounts::save(tx, name, &after).await?;
     }
-    let quiet = signals.iter().filter_map(|signal| match signal {
-        Signal::Throttle(quiet) => Some(now.plus(*quiet)),
-        Signal::Block(_) | Signal::Trouble | Signal::Healthy => None,
-    });
-    if let (Some(until), Some(rate)) = (quiet.max(), &account.admission.rate) {
+    let until = asked_quiet(signals).map(|quiet| now.plus(quiet));
+    if let (Some(until), Some(rate)) = (until, &account.admission.rate) {
         let stored = accounts::lock_bucket(tx, &rate.bucket).await?;
         let next_free = stored.map_or(until, |stored| stored.max(until));
         accounts::save_bucket(tx, &rate.bucket, stored, next_free).await?;
@@ -125,19 +122,14 @@ async fn write_attempt(tx: &Tx, record: &Record, stale: bool) -> Result<(), Faul
 
 /// Late evidence is what really came of the attempt: it replaces what another inferred, and is not replaced by it.
 async fn end_attempt(tx: &Tx, id: AttemptId, end: &AttemptEnd) -> Result<(), Fault> {
-    let mut update = attempt::Entity::update_many()
-        .set(row::attempt::end(Some(end)))
-        .filter(attempt::Column::Id.eq(id.0));
+    let mut update =
+        attempt::Entity::update_many().set(row::attempt::end(Some(end))).filter(attempt::Column::Id.eq(id.0));
     if !end.late {
         update = update.filter(attempt::Column::Late.eq(false));
     }
     if update.exec(&tx.conn).await?.rows_affected == 0 && !end.late {
         let known = attempt::Entity::find_by_id(id.0).one(&tx.conn).await?;
-        known.ok_or_else(|| Error::Inconsistent {
-            table: "attempts",
-            column: "id",
-            id: id.to_string(),
-        })?;
+        known.ok_or_else(|| Error::Inconsistent { table: "attempts", column: "id", id: id.to_string() })?;
     }
     Ok(())
 }

@@ -48,17 +48,8 @@ pub(super) async fn recover(
         refunds::append(tx, restored.events).await?;
         made_unknown.push(row.refund.id);
     }
-    let wakes = Wakes {
-        changed: made_unknown.clone(),
-        due: true,
-    };
-    Ok((
-        Recovery {
-            made_unknown,
-            after_restore_point,
-        },
-        wakes,
-    ))
+    let wakes = Wakes { changed: made_unknown.clone(), due: true };
+    Ok((Recovery { made_unknown, after_restore_point }, wakes))
 }
 
 async fn ids(select: sea_orm::Select<refund::Entity>, tx: &Tx) -> Result<Vec<RefundId>, Fault> {

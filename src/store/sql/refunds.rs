@@ -28,19 +28,12 @@ pub(super) async fn lock(tx: &Tx, ids: &[RefundId]) -> Result<BTreeMap<RefundId,
 }
 
 fn rows(models: Vec<refund::Model>) -> Result<BTreeMap<RefundId, Row>, Fault> {
-    models
-        .into_iter()
-        .map(|model| Ok((RefundId(model.id), Row::try_from(model)?)))
-        .collect()
+    models.into_iter().map(|model| Ok((RefundId(model.id), Row::try_from(model)?))).collect()
 }
 
 /// The row of a refund that a lease names; a lease of nothing is a fault of the caller's memory.
 pub(super) fn known(rows: &BTreeMap<RefundId, Row>, id: RefundId) -> Result<&Row, Error> {
-    rows.get(&id).ok_or_else(|| Error::Inconsistent {
-        table: "refunds",
-        column: "id",
-        id: id.to_string(),
-    })
+    rows.get(&id).ok_or_else(|| Error::Inconsistent { table: "refunds", column: "id", id: id.to_string() })
 }
 
 /// Inserts new refunds and their keys, many at a time, and their first events.
@@ -57,9 +50,7 @@ pub(super) async fn insert(tx: &Tx, rows: &[Row], events: Vec<Event>) -> Result<
             request_id: sea_orm::Set(refund.request_id.as_str().to_owned()),
             refund_id: sea_orm::Set(refund.id.0),
         });
-        idempotency_key::Entity::insert_many(keys)
-            .exec_without_returning(&tx.conn)
-            .await?;
+        idempotency_key::Entity::insert_many(keys).exec_without_returning(&tx.conn).await?;
     }
     append(tx, events).await
 }
@@ -78,9 +69,7 @@ pub(super) async fn save(tx: &Tx, row: &Row) -> Result<(), Fault> {
 pub(super) async fn append(tx: &Tx, events: Vec<Event>) -> Result<(), Fault> {
     let mut events = events.into_iter().map(row::event::whole).peekable();
     while events.peek().is_some() {
-        event::Entity::insert_many(events.by_ref().take(ROWS_MAX))
-            .exec_without_returning(&tx.conn)
-            .await?;
+        event::Entity::insert_many(events.by_ref().take(ROWS_MAX)).exec_without_returning(&tx.conn).await?;
     }
     Ok(())
 }

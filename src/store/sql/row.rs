@@ -21,19 +21,12 @@ pub(super) struct Reading {
 
 impl Reading {
     pub(super) fn new(table: &'static str, id: &impl ToString) -> Self {
-        Self {
-            table,
-            id: id.to_string(),
-        }
+        Self { table, id: id.to_string() }
     }
 
     /// A value that must be there, or must have parsed.
     pub(super) fn need<T>(&self, column: &'static str, value: Option<T>) -> Result<T, Error> {
-        value.ok_or_else(|| Error::Inconsistent {
-            table: self.table,
-            column,
-            id: self.id.clone(),
-        })
+        value.ok_or_else(|| Error::Inconsistent { table: self.table, column, id: self.id.clone() })
     }
 
     /// A value that may be absent, but must parse if it is there.

@@ -25,10 +25,7 @@ impl Tx {
             sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
             ..TransactionOptions::default()
         };
-        Ok(Self {
-            conn: db.begin_with_options(options).await?,
-            time: time.clone(),
-        })
+        Ok(Self { conn: db.begin_with_options(options).await?, time: time.clone() })
     }
 
     /// The store's clock now. To be asked after the locks that the decision waits for.

@@ -53,13 +53,7 @@ impl TestDatabase {
         let clock = ManualClock::new();
         if kind == Kind::Memory {
             let store = Arc::new(MemoryStore::new(clock.time_source()));
-            return Some(Self {
-                kind,
-                clock,
-                url: String::new(),
-                store,
-                directory: None,
-            });
+            return Some(Self { kind, clock, url: String::new(), store, directory: None });
         }
         let covered = tokio::task::spawn_blocking(databases).await.unwrap();
         if !covered.contains(&kind) {
@@ -74,13 +68,7 @@ impl TestDatabase {
         };
         let store = connect(&url, &clock).await;
         store.migrate().await.unwrap();
-        Some(Self {
-            kind,
-            clock,
-            url,
-            store: Arc::new(store),
-            directory,
-        })
+        Some(Self { kind, clock, url, store: Arc::new(store), directory })
     }
 
     pub(crate) fn store(&self) -> Arc<dyn Store> {
@@ -110,22 +98,10 @@ impl TestDatabase {
 
     /// Ends the store and opens the database again, as a new process does.
     pub(crate) async fn reopened(self) -> Self {
-        let Self {
-            kind,
-            clock,
-            url,
-            store,
-            directory,
-        } = self;
+        let Self { kind, clock, url, store, directory } = self;
         drop(store);
         let store = Arc::new(connect(&url, &clock).await);
-        Self {
-            kind,
-            clock,
-            url,
-            store,
-            directory,
-        }
+        Self { kind, clock, url, store, directory }
     }
 
     /// Removes it.
@@ -139,9 +115,6 @@ impl TestDatabase {
 }
 
 async fn connect(url: &str, clock: &ManualClock) -> SqlStore {
-    let options = Options {
-        time: clock.time_source(),
-        connections_max: CONNECTIONS_MAX,
-    };
+    let options = Options { time: clock.time_source(), connections_max: CONNECTIONS_MAX };
     SqlStore::connect(url, options).await.unwrap()
 }

@@ -48,10 +48,7 @@ pub(crate) fn server() -> &'static Result<Server, String> {
     SERVER.get_or_init(|| {
         // A thread of its own, because a runtime may already be running on this one.
         std::thread::spawn(|| {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .unwrap();
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(find_or_start())
         })
         .join()
@@ -63,20 +60,9 @@ pub(crate) fn server() -> &'static Result<Server, String> {
 pub(crate) async fn fresh_database() -> String {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let server = server().as_ref().unwrap();
-    let name = format!(
-        "refunds_test_{}_{}",
-        std::process::id(),
-        COUNT.fetch_add(1, Ordering::Relaxed)
-    );
-    let template = if server.has_template {
-        TEMPLATE
-    } else {
-        "template1"
-    };
-    server
-        .administer(&format!("CREATE DATABASE {name} TEMPLATE {template}"))
-        .await
-        .unwrap();
+    let name = format!("refunds_test_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+    let template = if server.has_template { TEMPLATE } else { "template1" };
+    server.administer(&format!("CREATE DATABASE {name} TEMPLATE {template}")).await.unwrap();
     server.address(&name)
 }
 
@@ -85,10 +71,7 @@ pub(crate) async fn drop_database(url: &str) {
     let server = server().as_ref().unwrap();
     let start = url.find("refunds_test_").unwrap();
     let name: String = url[start..].chars().take_while(|c| *c != '?').collect();
-    server
-        .administer(&format!("DROP DATABASE {name} WITH (FORCE)"))
-        .await
-        .unwrap();
+    server.administer(&format!("DROP DATABASE {name} WITH (FORCE)")).await.unwrap();
 }
 
 impl Server {
@@ -116,10 +99,7 @@ impl Server {
     }
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "this is how a run names a server of its own"
-)]
+#[expect(clippy::disallowed_methods, reason = "this is how a run names a server of its own")]
 async fn find_or_start() -> Result<Server, String> {
     if let Ok(url) = std::env::var("TEST_POSTGRES_URL") {
         let mut server = Server {
@@ -128,10 +108,7 @@ async fn find_or_start() -> Result<Server, String> {
             has_template: false,
             _keeper: None,
         };
-        let version = server
-            .version()
-            .await
-            .map_err(|e| format!("TEST_POSTGRES_URL: {e}"))?;
+        let version = server.version().await.map_err(|e| format!("TEST_POSTGRES_URL: {e}"))?;
         server.description = format!("{version}, of TEST_POSTGRES_URL");
         return Ok(server);
     }
@@ -142,17 +119,12 @@ async fn find_or_start() -> Result<Server, String> {
 /// The address with `{}` for the database's name.
 fn with_name_open(url: &str) -> String {
     let (scheme, rest) = url.split_once("://").unwrap_or(("postgres", url));
-    let (path, query) = rest
-        .split_once('?')
-        .map_or((rest, String::new()), |(p, q)| (p, format!("?{q}")));
+    let (path, query) = rest.split_once('?').map_or((rest, String::new()), |(p, q)| (p, format!("?{q}")));
     let host = path.split('/').next().unwrap_or_default();
     format!("{scheme}://{host}/{{}}{query}")
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the search path is where programs are found"
-)]
+#[expect(clippy::disallowed_methods, reason = "the search path is where programs are found")]
 fn binaries() -> Option<PathBuf> {
     let said = Command::new("pg_config").arg("--bindir").output().ok();
     let said = said.map(|out| PathBuf::from(String::from_utf8_lossy(&out.stdout).trim()));
@@ -183,14 +155,7 @@ async fn start(binaries: &Path) -> Result<Server, String> {
     let data = directory.join("data");
     let mut initdb = as_user(binaries.join("initdb"), user, &directory);
     initdb
-        .args([
-            "--auth=trust",
-            "--username=postgres",
-            "--no-sync",
-            "--encoding=UTF8",
-            "--locale=C",
-            "-D",
-        ])
+        .args(["--auth=trust", "--username=postgres", "--no-sync", "--encoding=UTF8", "--locale=C", "-D"])
         .arg(&data);
     let made = initdb.output().map_err(|e| format!("initdb: {e}"))?;
     if !made.status.success() {
@@ -214,13 +179,9 @@ async fn start(binaries: &Path) -> Result<Server, String> {
     };
     let version = wait_for(&server, &directory).await?;
     server.description = format!("{version}, started for this run");
-    server
-        .administer(&format!("CREATE DATABASE {TEMPLATE}"))
-        .await
-        .map_err(|e| e.to_string())?;
-    let template = SqlStore::connect(&server.address(TEMPLATE), Options::default())
-        .await
-        .map_err(|e| e.to_string())?;
+    server.administer(&format!("CREATE DATABASE {TEMPLATE}")).await.map_err(|e| e.to_string())?;
+    let template =
+        SqlStore::connect(&server.address(TEMPLATE), Options::default()).await.map_err(|e| e.to_string())?;
     template.migrate().await.map_err(|e| e.to_string())?;
     template.close().await.map_err(|e| e.to_string())?;
     Ok(server)

@@ -26,15 +26,11 @@ fn unique() -> u128 {
 }
 
 pub(crate) fn attempt_id() -> AttemptId {
-    AttemptId(Uuid::from_u128(
-        0x0193_0000_0000_7000_8000_0000_0000_0000 + unique(),
-    ))
+    AttemptId(Uuid::from_u128(0x0193_0000_0000_7000_8000_0000_0000_0000 + unique()))
 }
 
 pub(crate) fn refund_id() -> RefundId {
-    RefundId(Uuid::from_u128(
-        0x0192_0000_0000_7000_8000_0000_0000_0000 + unique(),
-    ))
+    RefundId(Uuid::from_u128(0x0192_0000_0000_7000_8000_0000_0000_0000 + unique()))
 }
 
 pub(crate) fn name(text: &str) -> AccountName {
@@ -142,10 +138,7 @@ fn wish(account: &AccountIdentity, target: Target) -> NewRefund {
 
 /// The same wish, come again: another id of ours, the same key.
 pub(crate) fn again(new: &NewRefund) -> NewRefund {
-    NewRefund {
-        id: refund_id(),
-        ..new.clone()
-    }
+    NewRefund { id: refund_id(), ..new.clone() }
 }
 
 /// An order as a provider shows it.

@@ -14,11 +14,7 @@ impl TryFrom<Model> for AccountState {
 
     fn try_from(model: Model) -> Result<Self, Error> {
         let at = Reading::new("accounts", &model.name);
-        let cause = at.may(
-            "blocked_cause",
-            model.blocked_cause.as_deref(),
-            BlockCause::from_word,
-        )?;
+        let cause = at.may("blocked_cause", model.blocked_cause.as_deref(), BlockCause::from_word)?;
         let blocked = match cause {
             None => None,
             Some(cause) => Some(Block {

@@ -51,20 +51,15 @@ fn target_of(at: &Reading, model: &refund::Model) -> Result<Target, Error> {
             amount: at.need("amount_minor", amount)?,
         }));
     }
-    let iccids = model.iccids.as_ref().and_then(|json| {
-        json.as_array()?
-            .iter()
-            .map(|value| Iccid::parse(value.as_str()?).ok())
-            .collect()
-    });
+    let iccids = model
+        .iccids
+        .as_ref()
+        .and_then(|json| json.as_array()?.iter().map(|value| Iccid::parse(value.as_str()?).ok()).collect());
     Ok(Target::Esims(at.need("iccids", iccids)?))
 }
 
 fn metadata_of(json: &Value) -> Option<BTreeMap<String, String>> {
-    json.as_object()?
-        .iter()
-        .map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))
-        .collect()
+    json.as_object()?.iter().map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect()
 }
 
 fn money_of(
@@ -86,21 +81,14 @@ fn money_of(
 
 pub(super) fn metadata_json(metadata: &BTreeMap<String, String>) -> Value {
     let entries = metadata.iter();
-    Value::Object(
-        entries
-            .map(|(k, v)| (k.clone(), Value::String(v.clone())))
-            .collect(),
-    )
+    Value::Object(entries.map(|(k, v)| (k.clone(), Value::String(v.clone()))).collect())
 }
 
 pub(super) fn iccids_json(target: &Target) -> Option<Value> {
     match target {
         Target::Payment(_) => None,
-        Target::Esims(iccids) => Some(Value::Array(
-            iccids
-                .iter()
-                .map(|iccid| Value::String(iccid.as_str().to_owned()))
-                .collect(),
-        )),
+        Target::Esims(iccids) => {
+            Some(Value::Array(iccids.iter().map(|iccid| Value::String(iccid.as_str().to_owned())).collect()))
+        }
     }
 }

@@ -17,15 +17,9 @@ impl TryFrom<Model> for Event {
     fn try_from(model: Model) -> Result<Self, Error> {
         let at = Reading::new("events", &model.id);
         let state = at.need("state", StateKind::from_word(&model.state))?;
-        let reason = at.may(
-            "failure_reason",
-            model.failure_reason.as_deref(),
-            FailureReason::from_word,
-        )?;
-        let has_success = matches!(
-            state,
-            StateKind::Succeeded | StateKind::PartiallySucceeded | StateKind::Reversed
-        );
+        let reason = at.may("failure_reason", model.failure_reason.as_deref(), FailureReason::from_word)?;
+        let has_success =
+            matches!(state, StateKind::Succeeded | StateKind::PartiallySucceeded | StateKind::Reversed);
         Ok(Self {
             refund_id: RefundId(model.refund_id),
             sequence: model.sequence,
@@ -43,10 +37,7 @@ impl TryFrom<Model> for Event {
                 completed: time_of(model.completed_us),
             }),
             note: model.note,
-            actor: Actor {
-                name: model.actor,
-                trace_id: model.trace_id,
-            },
+            actor: Actor { name: model.actor, trace_id: model.trace_id },
             time: Timestamp::from_micros(model.time_us),
         })
     }

@@ -41,18 +41,14 @@ impl TryFrom<Model> for Row {
             overdue: time_of(model.overdue_us),
             create_time: Timestamp::from_micros(model.created_us),
             update_time: Timestamp::from_micros(model.updated_us),
-            trace: model.trace_parent.map(|parent| Trace {
-                parent,
-                state: model.trace_state,
-            }),
+            trace: model.trace_parent.map(|parent| Trace { parent, state: model.trace_state }),
         };
         Ok(Self {
             refund,
             due: time_of(model.due_us),
-            held: model.lease_worker.map(|worker| Held {
-                worker,
-                length: span_of(model.lease_length_us.unwrap_or(0)),
-            }),
+            held: model
+                .lease_worker
+                .map(|worker| Held { worker, length: span_of(model.lease_length_us.unwrap_or(0)) }),
             token: model.lease_token,
         })
     }
@@ -74,10 +70,7 @@ fn state_of(at: &Reading, model: &Model) -> Result<State, Error> {
             started: at.need("sending_us", time_of(model.sending_us))?,
             earlier: doubt,
         },
-        StateKind::Unknown => State::Unknown {
-            wait: wait()?,
-            doubt: at.need("first_sent_us", doubt)?,
-        },
+        StateKind::Unknown => State::Unknown { wait: wait()?, doubt: at.need("first_sent_us", doubt)? },
         StateKind::InReview => State::InReview {
             reference: model.review_reference.clone(),
             doubt: at.need("first_sent_us", doubt)?,
@@ -101,11 +94,7 @@ fn doubt_of(at: &Reading, model: &Model) -> Result<Option<Doubt>, Error> {
     let Some(first_sent) = time_of(model.first_sent_us) else {
         return Ok(None);
     };
-    let reason = at.may(
-        "refusal_reason",
-        model.refusal_reason.as_deref(),
-        FailureReason::from_word,
-    )?;
+    let reason = at.may("refusal_reason", model.refusal_reason.as_deref(), FailureReason::from_word)?;
     let refusal = match reason {
         None => None,
         Some(reason) => Some(Refusal {
@@ -118,11 +107,7 @@ fn doubt_of(at: &Reading, model: &Model) -> Result<Option<Doubt>, Error> {
         }),
     };
     let checks = at.need("checks", model.checks)?;
-    Ok(Some(Doubt {
-        first_sent,
-        refusal,
-        checks: at.count("checks", checks)?,
-    }))
+    Ok(Some(Doubt { first_sent, refusal, checks: at.count("checks", checks)? }))
 }
 
 /// The whole row, to be inserted.
