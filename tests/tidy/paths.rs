@@ -16,54 +16,22 @@ pub(crate) struct Named {
 /// The paths that a source names, imports expanded, `super` and local names resolved.
 pub(crate) fn named_paths(text: &str, modules: &[String]) -> Vec<Named> {
     let tokens = tokens(text);
-    let token = |at: usize| tokens.get(at).map_or("", |(_, token)| token.as_str());
-    let mut named = Vec::new();
-    let mut locals: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    let mut own: BTreeSet<&str> = BTreeSet::new();
-    for at in (0..tokens.len()).filter(|at| token(*at) == "mod" && is_name(token(at + 1))) {
-        own.insert(token(at + 1));
-    }
-    let mut here = modules.to_vec();
-    let (mut depth, mut opened) = (0_usize, Vec::new());
-    let mut at = 0;
-    while let Some((line, word)) = tokens.get(at) {
-        let in_test = here.iter().any(|module| module.starts_with("test"));
-        let next = token(at + 1);
-        let before = at.checked_sub(1).map_or("", token);
-        let begins =
-            before != "." && (before != "::" || at.checked_sub(2).is_none_or(|at| !ends_path(token(at))));
-        at += 1;
-        if word == "{" {
-            depth += 1;
-        } else if word == "}" {
-            depth = depth.saturating_sub(1);
-            if opened.pop_if(|opening| *opening == depth).is_some() {
-                here.pop();
-            }
-        } else if word == "mod" && token(at + 1) == "{" {
-            here.push(next.to_owned());
-            opened.push(depth);
-        } else if word == "use" && next != "<" {
-            let mut imports = Vec::new();
-            use_tree(&tokens, &mut at, &[], &mut imports);
-            for (line, parts, name) in imports {
-                if parts.first().is_some_and(|first| !own.contains(first.as_str())) {
-                    let parts = from_root(parts, &here);
-                    locals.insert(name, parts.clone());
-                    named.push(Named { line, parts, is_import: true, in_test });
-                }
-            }
-        } else if is_name(word) && next == "::" && begins {
-            let mut parts = vec![word.clone()];
-            while token(at) == "::" && is_name(token(at + 1)) {
-                parts.push(token(at + 1).to_owned());
-                at += 2;
-            }
-            if !own.contains(word.as_str()) {
-                named.push(Named { line: *line, parts: from_root(parts, &here), is_import: false, in_test });
-            }
-        }
-    }
+    let mut reader = Reader {
+        tokens: &tokens,
+        at: 0,
+        here: modules.to_vec(),
+        depth: 0,
+        blocks: Vec::new(),
+        module_begins: false,
+        test_begins: false,
+        named: Vec::new(),
+        locals: BTreeMap::new(),
+    };
+    while reader.step() {}
+    let Reader { mut named, locals, .. } = reader;
+    let own: BTreeSet<&str> =
+        (1..tokens.len()).filter(|at| token(&tokens, at - 1) == "mod").map(|at| token(&tokens, at)).collect();
+    named.retain(|path| path.parts.first().is_some_and(|first| !own.contains(first.as_str())));
     for path in named.iter_mut().filter(|path| !path.is_import) {
         if let Some(whole) = path.parts.first().and_then(|first| locals.get(first)) {
             path.parts.splice(..1, whole.iter().cloned());
@@ -72,12 +40,112 @@ pub(crate) fn named_paths(text: &str, modules: &[String]) -> Vec<Named> {
     named
 }
 
-fn is_name(token: &str) -> bool {
-    token.starts_with(|first: char| first.is_alphabetic() || first == '_')
+fn token(tokens: &[(usize, String)], at: usize) -> &str {
+    tokens.get(at).map_or("", |(_, token)| token.as_str())
 }
 
-fn ends_path(token: &str) -> bool {
-    is_name(token) || token == ">"
+/// A pair of braces that begins a module, or something that only tests see.
+struct Block {
+    depth: usize,
+    is_module: bool,
+    is_test: bool,
+}
+
+struct Reader<'a> {
+    tokens: &'a [(usize, String)],
+    at: usize,
+    /// The module that is read, from the crate's root.
+    here: Vec<String>,
+    depth: usize,
+    blocks: Vec<Block>,
+    module_begins: bool,
+    test_begins: bool,
+    named: Vec<Named>,
+    /// What an import brought in, by its name here.
+    locals: BTreeMap<String, Vec<String>>,
+}
+
+impl Reader<'_> {
+    /// Reads one token, or a path whole. False at the end.
+    fn step(&mut self) -> bool {
+        let tokens = self.tokens;
+        let Some((line, word)) = tokens.get(self.at) else { return false };
+        let next = token(tokens, self.at + 1);
+        let in_path = self.continues_a_path();
+        self.at += 1;
+        match word.as_str() {
+            "{" => self.open(),
+            "}" => self.close(),
+            ";" => self.test_begins = false,
+            "#" => self.test_begins |= self.attribute_is_cfg_test(),
+            "mod" if token(tokens, self.at + 1) == "{" => {
+                self.here.push(next.to_owned());
+                self.module_begins = true;
+            }
+            "use" if next != "<" => {
+                let mut imports = Vec::new();
+                use_tree(tokens, &mut self.at, &[], &mut imports);
+                for (line, parts, name) in imports {
+                    let parts = from_root(parts, &self.here);
+                    self.locals.insert(name, parts.clone());
+                    self.name(line, parts, true);
+                }
+            }
+            word if is_name(word) && next == "::" && !in_path => {
+                let mut parts = vec![word.to_owned()];
+                while token(tokens, self.at) == "::" && is_name(token(tokens, self.at + 1)) {
+                    parts.push(token(tokens, self.at + 1).to_owned());
+                    self.at += 2;
+                }
+                let parts = from_root(parts, &self.here);
+                self.name(*line, parts, false);
+            }
+            _ => {}
+        }
+        true
+    }
+
+    fn name(&mut self, line: usize, parts: Vec<String>, is_import: bool) {
+        let in_test = self.test_begins
+            || self.blocks.iter().any(|block| block.is_test)
+            || self.here.iter().any(|module| module == "tests");
+        self.named.push(Named { line, parts, is_import, in_test });
+    }
+
+    fn open(&mut self) {
+        let (is_module, is_test) = (self.module_begins, self.test_begins);
+        if is_module || is_test {
+            self.blocks.push(Block { depth: self.depth, is_module, is_test });
+        }
+        (self.module_begins, self.test_begins) = (false, false);
+        self.depth += 1;
+    }
+
+    fn close(&mut self) {
+        self.depth = self.depth.saturating_sub(1);
+        let depth = self.depth;
+        if self.blocks.pop_if(|block| block.depth == depth).is_some_and(|block| block.is_module) {
+            self.here.pop();
+        }
+    }
+
+    fn attribute_is_cfg_test(&self) -> bool {
+        let attribute =
+            || (self.at..self.tokens.len()).map(|at| token(self.tokens, at)).take_while(|sign| *sign != "]");
+        attribute().nth(1) == Some("cfg")
+            && attribute().any(|sign| sign == "test")
+            && !attribute().any(|sign| sign == "not")
+    }
+
+    /// Whether the token is a method, or a later part of a path.
+    fn continues_a_path(&self) -> bool {
+        let before = |back| self.at.checked_sub(back).map_or("", |at| token(self.tokens, at));
+        before(1) == "." || (before(1) == "::" && (is_name(before(2)) || before(2) == ">"))
+    }
+}
+
+fn is_name(token: &str) -> bool {
+    token.starts_with(|first: char| first.is_alphabetic() || first == '_')
 }
 
 /// `self` and `super` written from the crate's root.
@@ -101,11 +169,10 @@ fn use_tree(
     let mut parts = above.to_vec();
     while let Some((line, word)) = tokens.get(*at) {
         *at += 1;
-        let token = |at: usize| tokens.get(at).map_or("", |(_, token)| token.as_str());
         if word == "{" {
-            while token(*at) != "}" && *at < tokens.len() {
+            while token(tokens, *at) != "}" && *at < tokens.len() {
                 use_tree(tokens, at, &parts, imports);
-                *at += usize::from(token(*at) == ",");
+                *at += usize::from(token(tokens, *at) == ",");
             }
             *at += 1;
             return;
@@ -114,8 +181,12 @@ fn use_tree(
             if word != "self" || parts.is_empty() {
                 parts.push(word.clone());
             }
-            if token(*at) != "::" {
-                let alias = if token(*at) == "as" { token(*at + 1).to_owned() } else { String::new() };
+            if token(tokens, *at) != "::" {
+                let alias = if token(tokens, *at) == "as" {
+                    token(tokens, *at + 1).to_owned()
+                } else {
+                    String::new()
+                };
                 *at += if alias.is_empty() { 0 } else { 2 };
                 let name = if alias.is_empty() { parts.last().cloned().unwrap_or_default() } else { alias };
                 imports.push((*line, parts, name));

@@ -21,56 +21,56 @@ main      | app config telemetry
 lib       |
 ";
 
-/// Paths with a home: the rooms that may name them (`*` is every one, `-` takes out), and why those. The longest
-/// path that fits decides. Every dependency of the workspace has a row; rows of `std` do not bind tests.
+/// Paths with a home: the rooms that may name them (`*` is every one, `-` takes out), and why those. The
+/// longest path that fits decides. Every dependency has a row; rows of `std` do not bind tests.
 const HOMES: &str = "
-async_trait                     | migrations provider store   | traits that are plugged in as objects
-axum                            | sandbox                     | only the sandbox speaks HTTP as a server
-base64                          | provider sandbox service telemetry | credentials, resume tokens, trace headers
-card_validate                   | domain                      | the law on card numbers in free text
-clap                            | main app                    | the command line is read where the program begins
-config toml                     | config                      | one reader of file and environment
-futures tokio tokio_util        | * -domain -config           | laws and settings wait for nothing
-http                            | grpc provider sandbox telemetry | the wire, and the trace that it carries
-http_body http_body_util        | grpc provider sandbox       | the wire
-insta opentelemetry_proto proptest tempfile | *               | tests: cargo itself keeps them out of the service
-iso_currency                    | domain                      | the table of exponents stands beside money
+async_trait | migrations provider store | traits that are plugged in as objects
+axum | sandbox | only the sandbox speaks HTTP as a server
+base64 | provider sandbox service telemetry | credentials, resume tokens, trace headers
+card_validate | domain | the law on card numbers in free text
+clap | main app | the command line is read where the program begins
+config toml | config | one reader of file and environment
+futures tokio tokio_util | * -domain -config | laws and settings wait for nothing
+http | grpc provider sandbox telemetry | the wire, and the trace that it carries
+http_body http_body_util | grpc provider sandbox | the wire
+insta opentelemetry_proto proptest tempfile | * | tests: cargo itself keeps them out of the service
+iso_currency | domain | the table of exponents stands beside money
 json_subscriber tracing_opentelemetry tracing_subscriber | telemetry | one room tells what happens
-migrations                      | app store                   | the schema is the store's; app decides when it runs
+migrations | app store | the schema is the store's; app decides when it runs
 opentelemetry opentelemetry_otlp opentelemetry_sdk | telemetry | one room tells what happens
-percent_encoding                | provider                    | ids in the paths of a provider
-prost prost_types tonic_prost   | grpc                        | wire in, wire out
-protox tonic_prost_build        | build                       | protos are compiled at build time
-rand                            | service                     | chance comes from the id source: a seed replays
-refunds                         | main                        | the library's own name, for the binary
-reqwest                         | provider                    | one client, traced, that follows no redirect
-rust_decimal                    | domain provider sandbox     | decimals of a wire become minor units
-rustix                          | service                     | the clock that counts suspension
-rustls                          | app provider                | the crypto provider is installed once
-sea_orm sqlx                    | store                       | the only room that knows SQL
-sea_orm_migration               | app migrations store        | the schema is the store's; app decides when it runs
-secrecy                         | app config provider store   | from the file to the client that needs the secret
-serde                           | config provider sandbox store telemetry | the forms of file, wire, row and log
-serde_json                      | provider sandbox store telemetry | bodies, columns of JSON, log lines
-serde_path_to_error             | config provider sandbox     | a fault names its field
-sha2                            | config domain provider service | keys, tokens and fingerprints
-thiserror                       | *                           | one Error per room
-time                            | domain provider sandbox store | timestamps; nowhere a clock
-tokio::fs                       | app config sandbox          | files are read at start
-tokio::io tokio::net            | app grpc provider sandbox   | sockets
-tokio::process                  |                             | tests start processes, the service none
-tokio::signal                   | app main                    | one place hears signals
-tokio_stream                    | grpc service                | streams of statuses
-tonic                           | app grpc                    | wire in, wire out; app holds the server
-tonic_health tonic_reflection tonic_types tower | grpc        | wire in, wire out
-tracing                         | * -domain -config           | facts are told where they are consumed
-url                             | app config provider         | base URLs: checked in config, used in provider
-uuid                            | domain provider service store | ids; made by the id source alone
-std::env                        | build config                | only config reads the environment
-std::fs                         | app build config sandbox store | settings, data directory, lock, ledger
-std::net                        | app config grpc provider sandbox telemetry | addresses are no business of a rule
-std::process                    | app config main             | the process is known where it begins
-std::thread                     | app main telemetry          | work waits on the runtime, not on threads
+percent_encoding | provider | ids in the paths of a provider
+prost prost_types tonic_prost | grpc | wire in, wire out
+protox tonic_prost_build | build | protos are compiled at build time
+rand | service | chance comes from the id source: a seed replays
+refunds | main | the library's own name, for the binary
+reqwest | provider | one client, traced, that follows no redirect
+rust_decimal | domain provider sandbox | decimals of a wire become minor units
+rustix | app service | the clock that counts suspension; crash points
+rustls | app provider | the crypto provider is installed once
+sea_orm sqlx | store | the only room that knows SQL
+sea_orm_migration | app migrations store | the schema is the store's; app decides when it runs
+secrecy | app config provider store | from the file to the client that needs the secret
+serde | config provider sandbox store telemetry | the forms of file, wire, row and log
+serde_json | provider sandbox store telemetry | bodies, columns of JSON, log lines
+serde_path_to_error | config provider sandbox | a fault names its field
+sha2 | app config domain provider service | keys, tokens and fingerprints
+thiserror | * | one Error per room
+time | domain provider sandbox store | timestamps; nowhere a clock
+tokio::fs | app config sandbox | files are read at start
+tokio::io tokio::net | app grpc provider sandbox | sockets
+tokio::process | | tests start processes, the service none
+tokio::signal | app main | one place hears signals
+tokio_stream | grpc service | streams of statuses
+tonic | app grpc | wire in, wire out; app holds the server
+tonic_health tonic_reflection tonic_types tower | grpc | wire in, wire out
+tracing | * -domain -config | facts are told where they are consumed
+url | app config provider | base URLs: checked in config, used in provider
+uuid | domain provider service store | ids; made by the id source alone
+std::env | build config | only config reads the environment
+std::fs | app build config sandbox store | settings, data directory, lock, ledger
+std::net | app config grpc provider sandbox telemetry | addresses are no business of a rule
+std::process | app config main | the process is known where it begins
+std::thread | app main telemetry | work waits on the runtime, not on threads
 ";
 
 /// Names that a source may begin a path with though the workspace does not list them as dependencies.
