@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Faults;
+use super::{Faults, ends};
 
 /// A link to a file has a target, and each page below `docs/` is the target of one.
 pub(crate) fn check_links(tree: &BTreeMap<String, String>, faults: &mut Faults) {
     let mut targets = BTreeSet::new();
-    for (path, text) in tree.iter().filter(|(path, _)| path.ends_with(".md")) {
+    for (path, text) in tree.iter().filter(|(path, _)| ends(path, &["md"])) {
         for (line, number) in text.lines().zip(1..) {
             for link in line.split("](").skip(1).filter_map(|rest| rest.split([')', '#', ' ']).next()) {
                 if link.is_empty() || link.contains("://") || link.starts_with("mailto:") {
@@ -24,7 +24,7 @@ pub(crate) fn check_links(tree: &BTreeMap<String, String>, faults: &mut Faults) 
             }
         }
     }
-    let pages = tree.keys().filter(|path| path.starts_with("docs/") && path.ends_with(".md"));
+    let pages = tree.keys().filter(|path| path.starts_with("docs/") && ends(path, &["md"]));
     for page in pages.filter(|page| tree.contains_key("README.md") && !targets.contains(*page)) {
         faults.add(page, 1, "no page links here".to_owned());
     }

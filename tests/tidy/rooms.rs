@@ -32,7 +32,7 @@ clap | main app | the command line is read where the program begins
 config toml | config | one reader of file and environment
 futures tokio tokio_util | * -domain -config | laws and settings wait for nothing
 http | grpc provider sandbox telemetry | the wire, and the trace that it carries
-http_body http_body_util | grpc provider sandbox | the wire
+http_body | grpc provider sandbox | the wire
 insta opentelemetry_proto proptest tempfile | * | tests: cargo itself keeps them out of the service
 iso_currency | domain | the table of exponents stands beside money
 json_subscriber tracing_opentelemetry tracing_subscriber | telemetry | one room tells what happens
@@ -162,8 +162,8 @@ fn check_room(path: &str, room: &str, named: &Named, whole: &str, faults: &mut F
 fn check_home(path: &str, room: &str, named: &Named, whole: &str, faults: &mut Faults) {
     let row = homes().filter(|(row, _, _)| is_below(whole, row)).max_by_key(|(row, _, _)| row.len());
     let Some((row, homes, why)) = row else { return };
-    let names = |name: &str| homes.split_whitespace().any(|home| home == name);
-    if !names(room) && (!names("*") || names(&format!("-{room}"))) {
+    let lists = |name: &str| homes.split_whitespace().any(|home| home == name);
+    if !lists(room) && (!lists("*") || lists(&format!("-{room}"))) {
         faults.add(path, named.line, format!("`{row}` is at home in [{}]: {}", homes.trim(), why.trim()));
     }
 }

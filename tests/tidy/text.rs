@@ -1,8 +1,8 @@
 //! Lines, columns, words and names.
 
-use super::Faults;
+use super::{Faults, ends};
 
-const RUST_LINES_MAX: usize = 400;
+const CODE_LINES_MAX: usize = 400;
 const CODE_COLUMNS_MAX: usize = 110;
 const PROSE_COLUMNS_MAX: usize = 120;
 
@@ -38,12 +38,11 @@ pub(crate) fn check_name(path: &str, faults: &mut Faults) {
 
 /// Lines, columns and words.
 pub(crate) fn check_text(path: &str, text: &str, faults: &mut Faults) {
-    let code = path.starts_with(".ci/")
-        || [".rs", ".proto", ".sh", ".justfile"].iter().any(|end| path.ends_with(end));
-    let prose = path.ends_with(".md");
+    let code = path.starts_with(".ci/") || ends(path, &["rs", "proto", "sh", "justfile"]);
+    let prose = ends(path, &["md"]);
     if code {
         let exception = LONG_FILES.iter().find(|(long, _, _)| *long == path);
-        let lines_max = exception.map_or(RUST_LINES_MAX, |(_, lines, _)| *lines);
+        let lines_max = exception.map_or(CODE_LINES_MAX, |(_, lines, _)| *lines);
         let lines = text.lines().count();
         if lines > lines_max {
             faults.add(path, lines, format!("a file has at most {lines_max} lines"));
