@@ -8,7 +8,7 @@ use refunds::grpc::proto::{
     CreateRefundRequest, Esims, GetRefundRequest, Money, Payment, StreamRefundStatusRequest,
 };
 use refunds::grpc::proto::{StreamStart, stream_refund_status_request};
-use tonic::{Code, Request};
+use tonic::{Code, Request, Status};
 use tonic_types::StatusExt;
 
 use super::support::app::{TestApp, request};
@@ -106,7 +106,7 @@ fn cases() -> Vec<Case> {
             Box::new(|w| w.metadata = metadata(&[("k", &"v".repeat(501))])),
             &["metadata[\"k\"]"],
         ),
-        ("an empty key", Box::new(|w| w.metadata = metadata(&[("", "v")])), &["metadata[\"\"]"]),
+        ("an empty key", Box::new(|w| w.metadata = metadata(&[("", "v")])), &["metadata"]),
         (
             "too much metadata",
             Box::new(|w| {
@@ -233,16 +233,39 @@ on_every_app! {
     }
 
     async fn a_deadline_that_passed_is_told_as_such(app: &mut TestApp) {
-        let mut client = app.client().await;
-        let mut late = Request::new(request("late", "1001", 1_000));
-        late.metadata_mut().insert("grpc-timeout", "1n".parse().unwrap());
-        let status = client.create_refund(late).await.unwrap_err();
+        // Past tonic's client, which acts on the deadline itself.
+        let path = "/refunds.v1.RefundService/CreateRefund";
+        let message = request("late", "1001", 1_000);
+        let headers = unary_past_the_client(&app.address, path, &message, "1n").await;
+        let status = Status::from_header_map(&headers).unwrap();
         assert_eq!(status.code(), Code::DeadlineExceeded, "{status:?}");
         assert_eq!(status.get_details_error_info().unwrap().reason, "DEADLINE_EXCEEDED");
         assert!(status.get_details_retry_info().is_some());
         // Whatever became of it, the same key is right.
         app.create(request("late", "1001", 1_000)).await.unwrap();
     }
+}
+
+/// Sends a gRPC message by plain HTTP/2 and gives the head of the answer.
+#[expect(clippy::disallowed_methods, reason = "a client that does not know gRPC's deadlines is the point")]
+async fn unary_past_the_client(
+    address: &str,
+    path: &str,
+    message: &impl prost::Message,
+    timeout: &str,
+) -> http::HeaderMap {
+    let encoded = message.encode_to_vec();
+    let mut body = vec![0];
+    body.extend(u32::try_from(encoded.len()).unwrap().to_be_bytes());
+    body.extend(encoded);
+    let client = reqwest::Client::builder().http2_prior_knowledge().build().unwrap();
+    let request = client
+        .post(format!("{address}{path}"))
+        .header("content-type", "application/grpc")
+        .header("te", "trailers")
+        .header("grpc-timeout", timeout)
+        .body(body);
+    request.send().await.unwrap().headers().clone()
 }
 
 /// A message whose first field is a number.

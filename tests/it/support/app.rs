@@ -1,5 +1,6 @@
 //! The whole service in this process: a fresh database, the sandbox on real HTTP, gRPC on a free port.
 
+use std::sync::Once;
 use std::time::Duration;
 
 use refunds::app::{App, Error, Seams};
@@ -10,6 +11,7 @@ use refunds::grpc::proto::{
     CreateRefundRequest, CreateRefundResponse, GetRefundRequest, GetRefundResponse, Money, Payment, Refund,
     RefundView, create_refund_request::Target,
 };
+use refunds::telemetry;
 use serde_json::Value;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -112,7 +114,7 @@ impl TestApp {
 
     /// The same, where it may be refused.
     pub(crate) async fn try_resume(&mut self) -> Result<(), Error> {
-        let _installed_before = rustls::crypto::ring::default_provider().install_default();
+        trace();
         let config = self.config()?;
         let mut seams = Seams::of(&config)?;
         seams.store_time = self.clock.time_source();
@@ -202,6 +204,17 @@ impl TestApp {
     pub(crate) async fn effects(&self, order_id: &str) -> Vec<Value> {
         self.sandbox.effects(order_id).await
     }
+}
+
+/// Spans and their ids exist in every test; what would be logged goes nowhere.
+fn trace() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let settings = telemetry::Settings::default();
+        let (subscriber, kept) = telemetry::subscriber(&settings, std::io::sink).unwrap();
+        tracing::subscriber::set_global_default(subscriber).unwrap();
+        std::mem::forget(kept);
+    });
 }
 
 /// A request for a refund of so many Australian cents.
