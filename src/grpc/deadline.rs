@@ -109,4 +109,26 @@ mod tests {
             assert_eq!(parse(text), None, "{text}");
         }
     }
+
+    /// What a service that takes ten seconds answers behind the layer; its status, if it is an error.
+    async fn answer(path: &str, timeout: &str) -> Option<tonic::Code> {
+        let slow = tower::service_fn(|_request: Request<Body>| async {
+            tokio::time::sleep(Duration::from_secs(10)).await;
+            Ok::<_, std::convert::Infallible>(Response::new(Body::empty()))
+        });
+        let mut layered = DeadlineLayer::new(Duration::from_secs(5)).layer(slow);
+        let request = Request::builder().uri(path).header(GRPC_TIMEOUT, timeout).body(Body::empty()).unwrap();
+        let response = layered.call(request).await.unwrap();
+        tonic::Status::from_header_map(response.headers()).map(|status| status.code())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_unary_call_ends_at_its_deadline_and_a_stream_does_not() {
+        let exceeded = Some(tonic::Code::DeadlineExceeded);
+        assert_eq!(answer("/refunds.v1.RefundService/CreateRefund", "20m").await, exceeded);
+        assert_eq!(answer("/refunds.v1.RefundService/CreateRefund", "1n").await, exceeded);
+        // The longest that the service allows, whatever the caller does.
+        assert_eq!(answer("/refunds.v1.RefundService/GetRefund", "1H").await, exceeded);
+        assert_eq!(answer("/refunds.v1.RefundService/StreamRefundStatus", "1S").await, None);
+    }
 }

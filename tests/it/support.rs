@@ -1,9 +1,13 @@
 //! What tests stand on.
 
+pub(crate) mod app;
 pub(crate) mod clock;
 pub(crate) mod database;
 pub(crate) mod postgres;
+pub(crate) mod process;
 pub(crate) mod samples;
+pub(crate) mod sandbox;
+pub(crate) mod url;
 
 /// Makes of one async test of a fresh, migrated database a test on SQLite and one on PostgreSQL.
 ///
@@ -49,4 +53,54 @@ macro_rules! on_databases {
     };
 }
 
-pub(crate) use {on_databases, on_every_database, on_every_store};
+/// Makes of one async test of the whole service a test on SQLite and one on PostgreSQL.
+macro_rules! on_every_app {
+    ($($(#[$meta:meta])* async fn $name:ident($app:ident: &mut TestApp) $body:block)+) => {
+        $($crate::support::on_every_app! { @one [(sqlite Sqlite) (postgres Postgres)] $(#[$meta])* $name $app $body })+
+    };
+    (@one [$(($test:ident $kind:ident))+] $(#[$meta:meta])* $name:ident $app:ident $body:block) => {
+        mod $name {
+            use super::*;
+
+            $(#[$meta])*
+            async fn run($app: &mut TestApp) $body
+
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $test() {
+                use $crate::support::database::Kind;
+                let Some(mut app) = TestApp::start(Kind::$kind).await else {
+                    return;
+                };
+                run(&mut app).await;
+                app.finish().await;
+            })+
+        }
+    };
+}
+
+/// Makes of one async test of real processes a test on SQLite and one on PostgreSQL.
+macro_rules! on_every_url {
+    ($($(#[$meta:meta])* async fn $name:ident($url:ident: &str) $body:block)+) => {
+        $($crate::support::on_every_url! { @one [(sqlite Sqlite) (postgres Postgres)] $(#[$meta])* $name $url $body })+
+    };
+    (@one [$(($test:ident $kind:ident))+] $(#[$meta:meta])* $name:ident $url:ident $body:block) => {
+        mod $name {
+            use super::*;
+
+            $(#[$meta])*
+            async fn run($url: &str) $body
+
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $test() {
+                use $crate::support::database::Kind;
+                let Some(database) = $crate::support::url::TestUrl::fresh(Kind::$kind).await else {
+                    return;
+                };
+                run(&database.url).await;
+                database.remove().await;
+            })+
+        }
+    };
+}
+
+pub(crate) use {on_databases, on_every_app, on_every_database, on_every_store, on_every_url};

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use refunds::domain::timestamp::Timestamp;
+use refunds::service::{Clock, SystemClock};
 use refunds::store::TimeSource;
 
 /// Stands still until it is moved; shared by its clones.
@@ -25,6 +26,32 @@ impl ManualClock {
     pub(crate) fn advance(&self, span: Duration) {
         let micros = i64::try_from(span.as_micros()).unwrap();
         self.0.fetch_add(micros, Ordering::SeqCst);
+    }
+
+    /// For a store.
+    pub(crate) fn time_source(&self) -> TimeSource {
+        let clock = self.clone();
+        TimeSource::Manual(Arc::new(move || clock.now()))
+    }
+}
+
+/// Runs as the real one does, and can be put forward.
+#[derive(Clone, Debug)]
+pub(crate) struct SkewedClock(Arc<AtomicI64>);
+
+impl SkewedClock {
+    /// The real time.
+    pub(crate) fn new() -> Self {
+        Self(Arc::new(AtomicI64::new(0)))
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        let ahead = Duration::from_micros(self.0.load(Ordering::SeqCst).unsigned_abs());
+        SystemClock.now().plus(ahead)
+    }
+
+    pub(crate) fn advance(&self, span: Duration) {
+        self.0.fetch_add(i64::try_from(span.as_micros()).unwrap(), Ordering::SeqCst);
     }
 
     /// For a store.

@@ -1,0 +1,171 @@
+//! Real processes: `serve` and `sandbox`, each to be killed.
+
+use std::net::SocketAddr;
+use std::process::Stdio;
+use std::time::Duration;
+
+use refunds::grpc::proto::refund_service_client::RefundServiceClient;
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout};
+use tonic::transport::{Channel, Endpoint};
+
+/// How long a process may take to listen or to end.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// The token of the caller in the callers file, and its SHA-256.
+pub(crate) const TOKEN: &str = "shop-token";
+const TOKEN_SHA256: &str = "88cc4600551e64b7cb97dd7f63ebad405255e5d17bdd71ee9fe1ed5cc20d0b3b";
+
+/// A running process of the service's program. Killed when dropped.
+pub(crate) struct Process {
+    child: Child,
+    lines: mpsc::UnboundedReceiver<String>,
+    /// Everything that it wrote so far.
+    pub(crate) seen: Vec<String>,
+}
+
+impl Process {
+    /// Starts the program with arguments, and nothing of the environment but what is given.
+    pub(crate) fn start(arguments: &[&str], variables: &[(String, String)]) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_refunds"))
+            .args(arguments)
+            .env_clear()
+            .envs(variables.iter().map(|(k, v)| (k, v)))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let (sender, lines) = mpsc::unbounded_channel();
+        let (out, err) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
+        tokio::spawn(pass_on(BufReader::new(out), sender.clone()));
+        tokio::spawn(pass_on(BufReader::new(err), sender));
+        Self { child, lines, seen: Vec::new() }
+    }
+
+    /// Waits for a line that `wanted` makes something of.
+    pub(crate) async fn line<T>(&mut self, what: &str, wanted: impl Fn(&str) -> Option<T>) -> T {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match timeout(left, self.lines.recv()).await {
+                Ok(Some(line)) => {
+                    let found = wanted(&line);
+                    self.seen.push(line);
+                    if let Some(found) = found {
+                        return found;
+                    }
+                }
+                Ok(None) | Err(_) => panic!("no line {what}; it wrote:\n{}", self.seen.join("\n")),
+            }
+        }
+    }
+
+    /// Sends SIGKILL and waits for the end.
+    pub(crate) async fn kill(&mut self) {
+        self.child.kill().await.unwrap();
+    }
+
+    /// Sends a signal by its name.
+    pub(crate) async fn signal(&self, name: &str) {
+        let id = self.child.id().unwrap().to_string();
+        let sent = Command::new("kill").args([&format!("-{name}"), &id]).status().await.unwrap();
+        assert!(sent.success());
+    }
+
+    /// Waits for the end; the exit code, or `None` if a signal ended it.
+    pub(crate) async fn end(&mut self) -> Option<i32> {
+        let status = match timeout(PATIENCE, self.child.wait()).await {
+            Ok(status) => status.unwrap(),
+            Err(_) => panic!("it did not end; it wrote:\n{}", self.seen.join("\n")),
+        };
+        while let Ok(Some(line)) = timeout(PATIENCE, self.lines.recv()).await {
+            self.seen.push(line);
+        }
+        status.code()
+    }
+}
+
+async fn pass_on(mut from: impl tokio::io::AsyncBufRead + Unpin, to: mpsc::UnboundedSender<String>) {
+    let mut line = String::new();
+    while from.read_line(&mut line).await.is_ok_and(|bytes| bytes > 0) {
+        if to.send(line.trim_end().to_owned()).is_err() {
+            return;
+        }
+        line.clear();
+    }
+}
+
+/// A sandbox in a process of its own, and a configuration for services that use it.
+pub(crate) struct Scene {
+    pub(crate) sandbox: SocketAddr,
+    _sandbox: Process,
+    directory: TempDir,
+    database_url: String,
+}
+
+impl Scene {
+    pub(crate) async fn set(database_url: &str) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let ledger = directory.path().join("ledger.jsonl");
+        let arguments = ["sandbox", "--listen", "127.0.0.1:0", "--ledger", ledger.to_str().unwrap()];
+        let mut sandbox = Process::start(&arguments, &[]);
+        let address = sandbox.line("of the sandbox's address", |line| {
+            line.split_once("listens on http://").and_then(|(_, address)| address.parse().ok())
+        });
+        let address = address.await;
+        let callers = format!(
+            "[callers.shop]\ntoken_sha256 = [\"{TOKEN_SHA256}\"]\nrights = [\"refund\"]\naccounts = [\"*\"]\n"
+        );
+        std::fs::write(directory.path().join("callers.toml"), callers).unwrap();
+        std::fs::write(directory.path().join("secret"), refunds::sandbox::AFTERPAY_SECRET).unwrap();
+        Self { sandbox: address, _sandbox: sandbox, directory, database_url: database_url.to_owned() }
+    }
+
+    /// The variables that configure a service here.
+    pub(crate) fn variables(&self, more: &[(&str, &str)]) -> Vec<(String, String)> {
+        let path = |name: &str| self.directory.path().join(name).display().to_string();
+        let account = |key: &str| format!("REFUNDS__ACCOUNTS__AFTERPAY__{key}");
+        let mut variables = vec![
+            ("REFUNDS__SERVER__LISTEN".to_owned(), "127.0.0.1:0".to_owned()),
+            ("REFUNDS__DATABASE__URL".to_owned(), self.database_url.clone()),
+            ("REFUNDS__DATABASE__MIGRATE_ON_START".to_owned(), "true".to_owned()),
+            ("REFUNDS__DISPATCH__LEASE_MS".to_owned(), "2000".to_owned()),
+            ("REFUNDS__DISPATCH__POLL_MS".to_owned(), "50".to_owned()),
+            ("REFUNDS__CALLERS__FILE".to_owned(), path("callers.toml")),
+            (account("PROVIDER"), "afterpay".to_owned()),
+            (account("BASE_URL"), format!("http://{}/afterpay", self.sandbox)),
+            (account("MERCHANT"), refunds::sandbox::AFTERPAY_MERCHANT_ID.to_owned()),
+            (account("SECRET_FILE"), path("secret")),
+            (account("SITE_URL"), "https://shop.example".to_owned()),
+            (account("ALLOW_SHORT_TIMEOUTS"), "true".to_owned()),
+            (account("TIMEOUTS__CONNECT_MS"), "500".to_owned()),
+            (account("TIMEOUTS__READ_MS"), "2000".to_owned()),
+            (account("TIMEOUTS__LOOKUP_READ_MS"), "2000".to_owned()),
+            (account("SCHEDULE__FIRST_CHECK_MS"), "50".to_owned()),
+            (account("SCHEDULE__BACKOFF_BASE_MS"), "50".to_owned()),
+        ];
+        variables.extend(more.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())));
+        variables
+    }
+
+    /// Starts a service; the process and where it listens.
+    pub(crate) async fn serve(&self, more: &[(&str, &str)]) -> (Process, String) {
+        let mut process = Process::start(&["serve"], &self.variables(more));
+        let address = process.line("of the service's address", |line| {
+            let line: Value = serde_json::from_str(line).ok()?;
+            (line["message"] == "serving").then(|| line["address"].as_str().map(str::to_owned))?
+        });
+        let address = address.await;
+        (process, address)
+    }
+}
+
+/// A client of the service at an address. Connects with the first call.
+pub(crate) fn client(address: &str) -> RefundServiceClient<Channel> {
+    RefundServiceClient::new(Endpoint::from_shared(format!("http://{address}")).unwrap().connect_lazy())
+}
