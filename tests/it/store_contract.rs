@@ -1,6 +1,12 @@
 //! The store's contract, on every form of it.
 
 mod accept;
+mod accounts;
+mod events;
+mod laws;
+mod leases;
+mod recover;
+mod reopen;
 mod steps;
 
 use std::time::Duration;

@@ -29,6 +29,7 @@ pub(crate) struct TestDatabase {
     pub(crate) clock: ManualClock,
     pub(crate) url: String,
     store: Arc<dyn Store>,
+    sql: Option<Arc<SqlStore>>,
     directory: Option<TempDir>,
 }
 
@@ -58,6 +59,7 @@ impl TestDatabase {
                 clock,
                 url: String::new(),
                 store,
+                sql: None,
                 directory: None,
             });
         }
@@ -72,19 +74,25 @@ impl TestDatabase {
         } else {
             (postgres::fresh_database().await, None)
         };
-        let store = connect(&url, &clock).await;
+        let store = Arc::new(connect(&url, &clock).await);
         store.migrate().await.unwrap();
         Some(Self {
             kind,
             clock,
             url,
-            store: Arc::new(store),
+            store: Arc::clone(&store) as Arc<dyn Store>,
+            sql: Some(store),
             directory,
         })
     }
 
     pub(crate) fn store(&self) -> Arc<dyn Store> {
         Arc::clone(&self.store)
+    }
+
+    /// The store as what it is on a database.
+    pub(crate) fn sql(&self) -> Arc<SqlStore> {
+        self.sql.clone().unwrap()
     }
 
     /// What another replica would have: a store of its own on PostgreSQL, the same one elsewhere.
@@ -115,22 +123,24 @@ impl TestDatabase {
             clock,
             url,
             store,
+            sql,
             directory,
         } = self;
-        drop(store);
+        drop((store, sql));
         let store = Arc::new(connect(&url, &clock).await);
         Self {
             kind,
             clock,
             url,
-            store,
+            store: Arc::clone(&store) as Arc<dyn Store>,
+            sql: Some(store),
             directory,
         }
     }
 
     /// Removes it.
     pub(crate) async fn finish(self) {
-        drop(self.store);
+        drop((self.store, self.sql));
         drop(self.directory);
         if self.kind == Kind::Postgres {
             postgres::drop_database(&self.url).await;
