@@ -2,9 +2,11 @@
 
 mod accept;
 mod accounts;
+mod dropped;
 mod events;
 mod laws;
 mod leases;
+mod plans;
 mod recover;
 mod reopen;
 mod steps;

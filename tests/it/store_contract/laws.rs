@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use refunds::domain::reason::FailureReason;
 use refunds::domain::refund::{Change, Failure, Success};
-use sea_orm::{ConnectionTrait, DbErr, Statement};
+use sea_orm::{ConnectionTrait, DbErr};
 
 use super::{accept, apply, begin, claim_one, outcome};
-use crate::support::database::{Kind, TestDatabase};
+use crate::support::database::TestDatabase;
 use crate::support::on_every_database;
 use crate::support::samples::{account, aud, esims, identity, payment};
 
@@ -166,38 +166,6 @@ on_every_database! {
         }
         let fine = "UPDATE refunds SET due_us = 1 WHERE order_id = 'pending'";
         assert_eq!(raw.execute_unprepared(fine).await.unwrap().rows_affected(), 1);
-        raw.close().await.unwrap();
-    }
-
-    async fn what_every_claim_asks_is_answered_by_partial_indexes(db: &TestDatabase) {
-        let wishes = (0..2_000).map(|n| payment(&identity("shop-au"), &n.to_string(), 1)).collect();
-        db.store().create(wishes).await.unwrap();
-        let due = "due_us <= 1 ORDER BY due_us LIMIT 5";
-        let asked = [
-            (format!("account = 'a' AND state <> 'sending' AND {due}"), "refunds_due"),
-            (
-                format!("account = 'a' AND state <> 'pending' AND state <> 'sending' AND {due}"),
-                "refunds_started_due",
-            ),
-            (format!("state = 'sending' AND COALESCE(account, '') IN ('a', 'b') AND {due}"), "refunds_sending_due"),
-        ];
-        let raw = db.raw().await;
-        let backend = raw.get_database_backend();
-        let explain = match db.kind {
-            Kind::Postgres => {
-                raw.execute_unprepared("ANALYZE refunds").await.unwrap();
-                "EXPLAIN"
-            }
-            Kind::Sqlite | Kind::Memory => "EXPLAIN QUERY PLAN",
-        };
-        for (asked, index) in asked {
-            let sql = format!("{explain} SELECT * FROM refunds WHERE {asked}");
-            let rows = raw.query_all_raw(Statement::from_string(backend, sql)).await.unwrap();
-            let column = if db.kind == Kind::Postgres { "QUERY PLAN" } else { "detail" };
-            let plan: Vec<String> = rows.iter().map(|row| row.try_get("", column).unwrap()).collect();
-            assert!(plan.iter().any(|line| line.contains(&format!("{index} "))
-                || line.ends_with(index)), "{asked}: {plan:#?}");
-        }
         raw.close().await.unwrap();
     }
 }

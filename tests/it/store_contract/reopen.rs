@@ -1,5 +1,8 @@
 //! The database as a process finds it: locked by another, left by an earlier one, older or newer than itself.
 
+use std::time::{Duration, Instant};
+
+use refunds::domain::timestamp::Timestamp;
 use refunds::store::sql::{Options, SqlStore};
 use refunds::store::{Error, Store};
 
@@ -63,4 +66,45 @@ on_every_database! {
         let told = store.create(vec![payment(&account("shop-au").identity, "1", 1)]).await;
         assert!(matches!(told, Err(Error::Away { .. })), "{told:?}");
     }
+
+    async fn the_stores_own_clock_goes_on(db: &TestDatabase) {
+        let other = match db.kind {
+            Kind::Postgres => db.url.clone(),
+            Kind::Sqlite | Kind::Memory => "sqlite::memory:".to_owned(),
+        };
+        let store = SqlStore::connect(&other, Options::default()).await.unwrap();
+        let (first, second) = (store.now().await.unwrap(), store.now().await.unwrap());
+        assert!(first <= second);
+        assert!(first > Timestamp::parse_rfc3339("2025-01-01T00:00:00Z").unwrap());
+        store.close().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn an_unreachable_database_is_away() {
+    let told = SqlStore::connect("postgres://127.0.0.1:1/refunds", Options::default()).await;
+    assert!(matches!(told, Err(Error::Away { .. })));
+    let told = SqlStore::connect("sqlite:///nowhere/at/all.db", Options::default()).await;
+    assert!(matches!(told, Err(Error::Away { .. })));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_ends_its_sessions_is_away_and_comes_back() {
+    let Some(db) = TestDatabase::fresh(Kind::Postgres).await else {
+        return;
+    };
+    let (store, account) = (db.store(), account("shop-au"));
+    accept(&*store, payment(&account.identity, "1", 1)).await;
+    let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+               WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    db.execute(end).await.unwrap();
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        match store.create(vec![payment(&account.identity, "2", 1)]).await {
+            Ok(_) => break,
+            Err(Error::Away { .. }) => assert!(Instant::now() < deadline, "still away"),
+            Err(other) => panic!("{other:?}"),
+        }
+    }
+    db.finish().await;
 }

@@ -276,4 +276,47 @@ on_every_store! {
         let guard = store.guard(&account.identity, "1").await.unwrap().unwrap();
         assert_eq!((guard.external_minor, guard.own_minor, guard.remaining_minor()), (10, 90, Some(0)));
     }
+
+    async fn a_change_that_the_table_does_not_have_changes_nothing(db: &TestDatabase) {
+        let store = db.store();
+        let account = account("shop-au");
+        let refund = accept(&*store, payment(&account.identity, "1", 100)).await;
+        let lease = claim_one(&*store, &account).await;
+        let told = store.record(step(&account, &lease, Some(Change::Reverse)), &account).await;
+        assert!(matches!(told, Err(Error::Illegal(_))), "{told:?}");
+        assert_eq!(store.find(refund.id).await.unwrap(), Some(refund));
+        assert_eq!(store.renew(&[lease], LEASE).await.unwrap(), vec![true]);
+    }
+
+    async fn an_attempt_is_begun_once_and_a_record_that_comes_again_finds_it_written(db: &TestDatabase) {
+        let store = db.store();
+        let account = account("shop-au");
+        for order in ["1", "2"] {
+            accept(&*store, payment(&account.identity, order, 100)).await;
+        }
+        let claimed = claim(&*store, "worker", &account).await;
+        let attempt = begin(&*store, &claimed[0].lease, &account).await;
+        let mut twice = intent(AttemptKind::Send);
+        twice.attempt = attempt;
+        let told = store.begin(&claimed[1].lease, &twice, &account).await;
+        assert!(matches!(told, Err(Error::Inconsistent { .. })), "{told:?}");
+        let lookup = Attempt {
+            id: attempt_id(),
+            kind: AttemptKind::Preflight,
+            account: account.identity.name.clone(),
+            members: vec![claimed[1].refund.id],
+            started: db.clock.now(),
+            end: Some(ended(db, "order")),
+            trace_id: None,
+            preflight: None,
+        };
+        let mut record = step(&account, &claimed[1].lease, None);
+        record.members[0].keep = true;
+        record.attempt = Some(AttemptRecord::Whole(Box::new(lookup.clone())));
+        for _ in 0..2 {
+            apply(&*store, record.clone(), &account).await;
+        }
+        let history = store.history(claimed[1].refund.id).await.unwrap();
+        assert_eq!(history.attempts, vec![lookup]);
+    }
 }

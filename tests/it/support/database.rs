@@ -80,7 +80,7 @@ impl TestDatabase {
             kind,
             clock,
             url,
-            store: Arc::clone(&store) as Arc<dyn Store>,
+            store: Arc::<SqlStore>::clone(&store),
             sql: Some(store),
             directory,
         })
@@ -132,7 +132,7 @@ impl TestDatabase {
             kind,
             clock,
             url,
-            store: Arc::clone(&store) as Arc<dyn Store>,
+            store: Arc::<SqlStore>::clone(&store),
             sql: Some(store),
             directory,
         }
