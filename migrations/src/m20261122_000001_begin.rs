@@ -196,7 +196,7 @@ CREATE TABLE events (
     id {auto},
     refund_id {uuid} NOT NULL REFERENCES refunds (id),
     sequence {int} NOT NULL CHECK (sequence >= 1),
-    position {int} UNIQUE CHECK (position >= 1),
+    position {int} CHECK (position >= 1),
     previous TEXT,
     state TEXT NOT NULL,
     failure_reason TEXT,
@@ -212,6 +212,7 @@ CREATE TABLE events (
     CONSTRAINT events_sequence UNIQUE (refund_id, sequence),
     CONSTRAINT events_first_has_no_previous CHECK ((previous IS NULL) = (sequence = 1))
 ) {strict}",
+    "CREATE UNIQUE INDEX events_position ON events (position) WHERE position IS NOT NULL",
     "CREATE INDEX events_to_be_placed ON events (id) WHERE position IS NULL",
     "
 CREATE TABLE event_positions (

@@ -142,10 +142,16 @@ impl Store for SqlStore {
     }
 
     async fn renew(&self, leases: &[Lease], lease: Duration) -> Result<Vec<bool>> {
+        if leases.is_empty() {
+            return Ok(Vec::new());
+        }
         in_transaction!(self, "renewing leases", |tx| claim::renew(&tx, leases, lease))
     }
 
     async fn release(&self, leases: &[Lease]) -> Result<()> {
+        if leases.is_empty() {
+            return Ok(());
+        }
         in_transaction!(self, "giving leases back", |tx| claim::release(&tx, leases))
     }
 
