@@ -7,6 +7,8 @@ mod bad_input;
 #[cfg(test)]
 mod create;
 #[cfg(test)]
+mod lease;
+#[cfg(test)]
 mod restart;
 #[cfg(test)]
 mod store_contract;

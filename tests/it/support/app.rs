@@ -1,6 +1,6 @@
 //! The whole service in this process: a fresh database, the sandbox on real HTTP, gRPC on a free port.
 
-use std::sync::Once;
+use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use refunds::app::{App, Error, Seams};
@@ -11,6 +11,7 @@ use refunds::grpc::proto::{
     CreateRefundRequest, CreateRefundResponse, GetRefundRequest, GetRefundResponse, Money, Payment, Refund,
     RefundView, create_refund_request::Target,
 };
+use refunds::service::{Clock, Interrupt};
 use refunds::telemetry;
 use serde_json::Value;
 use tokio::sync::oneshot;
@@ -60,6 +61,8 @@ pub(crate) struct TestApp {
     pub(crate) clock: SkewedClock,
     pub(crate) address: String,
     settings: Vec<(String, String)>,
+    /// The clock and the points of the next start, where they are not the real ones.
+    pub(crate) seams: Option<(Arc<dyn Clock>, Arc<dyn Interrupt>)>,
     running: Option<Running>,
 }
 
@@ -83,6 +86,7 @@ impl TestApp {
             clock: SkewedClock::new(),
             address: String::new(),
             settings: Vec::new(),
+            seams: None,
             running: None,
         };
         app.sandbox.settings(&serde_json::json!({ "hold_ms": 2_000, "slow_ms": 900 })).await;
@@ -118,6 +122,10 @@ impl TestApp {
         let config = self.config()?;
         let mut seams = Seams::of(&config)?;
         seams.store_time = self.clock.time_source();
+        if let Some((clock, interrupt)) = &self.seams {
+            seams.clock = Arc::clone(clock);
+            seams.interrupt = Arc::clone(interrupt);
+        }
         let app = App::build(&config, seams).await?;
         self.address = format!("http://{}", app.local_addr());
         let (stop, stopped) = oneshot::channel();
