@@ -5,6 +5,8 @@ mod afterpay_faults;
 #[cfg(test)]
 mod bad_input;
 #[cfg(test)]
+mod budgets;
+#[cfg(test)]
 mod create;
 #[cfg(test)]
 mod lease;

@@ -57,6 +57,7 @@ const SETTINGS: &[(&str, &str)] = &[
 /// The service, running.
 pub(crate) struct TestApp {
     pub(crate) sandbox: TestSandbox,
+    kind: Kind,
     pub(crate) url: TestUrl,
     pub(crate) clock: SkewedClock,
     pub(crate) address: String,
@@ -82,6 +83,7 @@ impl TestApp {
         let url = TestUrl::fresh(kind).await?;
         let mut app = Self {
             sandbox: TestSandbox::start().await,
+            kind,
             url,
             clock: SkewedClock::new(),
             address: String::new(),
@@ -142,6 +144,14 @@ impl TestApp {
             let _ = stop.send(());
             task.await.unwrap().unwrap();
         }
+    }
+
+    /// Starts again on an empty database, beside a sandbox that remembers.
+    pub(crate) async fn lose_the_database(&mut self) {
+        self.pause().await;
+        let fresh = TestUrl::fresh(self.kind).await.unwrap();
+        std::mem::replace(&mut self.url, fresh).remove().await;
+        self.resume().await;
     }
 
     /// Ends everything.
