@@ -142,7 +142,7 @@ impl Sandbox {
             stopping.close();
         };
         let router = front::router(&self.shared, &self.providers);
-        let service = router.into_make_service_with_connect_info::<wire::Switch>();
+        let service = router.into_make_service_with_connect_info::<wire::Peer>();
         let listener = wire::Listener::new(self.listener);
         let serve = axum::serve(listener, service).with_graceful_shutdown(signal);
         let shared = Arc::clone(&self.shared);
