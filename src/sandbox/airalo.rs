@@ -23,7 +23,7 @@ use super::{
     reply::{Plain, Reply},
     shared::Shared,
 };
-use limit::{Counters, Gate, Limiter};
+use limit::{Counters, Gate, Limiter, TooEarly};
 use order::{Change, Kind, Made};
 use problem::Problem;
 use refund::Said;
@@ -154,21 +154,21 @@ impl Airalo {
     }
 
     /// Counts a call of a gate that is limited at the door.
-    fn pass(&self, gate: Gate, incoming: &Incoming) -> Result<(), Plain> {
+    fn pass(&self, gate: Gate, incoming: &Incoming) -> Result<(), TooEarly> {
         let mut state = self.state();
         let inner = self.shared.lock();
         let now_ms = inner.now_ms();
         if let Err(early) = state.limiter.check(gate, incoming.peer, &inner.settings, now_ms) {
             state.counters.of(gate).limited += 1;
-            return Err(early.answer(&inner.settings));
+            return Err(early);
         }
         state.limiter.spend(gate, incoming.peer, &inner.settings, now_ms);
         Ok(())
     }
 
     async fn token(&self, incoming: &Incoming) -> Answered {
-        if let Err(plain) = self.pass(Gate::Token, incoming) {
-            return answered(plain);
+        if let Err(early) = self.pass(Gate::Token, incoming) {
+            return answered(early.answer(&self.shared.lock().settings));
         }
         let form = token::form(incoming).await;
         let row = {
@@ -219,9 +219,9 @@ impl Airalo {
             Err(problem) => return answered(problem.answer()),
         };
         if gate == Gate::Lookup
-            && let Err(plain) = self.pass(gate, incoming)
+            && let Err(early) = self.pass(gate, incoming)
         {
-            return answered(plain);
+            return answered(early.answer(&self.shared.lock().settings));
         }
         match route {
             Route::Token | Route::Refund => refund::post(self, &token, incoming).await,

@@ -13,6 +13,9 @@ use crate::{
 const ONE: &str = "894000000000001";
 const TWO: &str = "894000000000002";
 
+/// Names and texts of the parts of a form.
+type Form<'a> = &'a [(&'a str, &'a str)];
+
 #[tokio::test]
 async fn the_published_request_gets_the_published_answer() {
     let airalo = Airalo::start().await;
@@ -22,10 +25,8 @@ async fn the_published_request_gets_the_published_answer() {
     let form: String =
         created.chars().map(|letter| if letter.is_ascii_digit() { '0' } else { letter }).collect();
     assert_eq!(form, "0000-00-00 00:00");
-    let expected = format!(
-        "{{\"data\":{{\"refund_id\":\"12345\",\"created_at\":\"{created}\"}},\"meta\":{{\"message\":\"success\"}}}}"
-    );
-    assert_eq!(answer.text(), expected);
+    let data = format!("{{\"refund_id\":\"12345\",\"created_at\":\"{created}\"}}");
+    assert_eq!(answer.text(), format!("{{\"data\":{data},\"meta\":{{\"message\":\"success\"}}}}"));
 
     let effects = airalo.sandbox.effects(TWO).await;
     assert_eq!(effects.len(), 1);
@@ -108,7 +109,7 @@ async fn a_refund_form_is_checked_field_by_field() {
         assert_eq!((answer.status, answer.text().as_str()), (Some(422), required));
     }
     let long = "x".repeat(256);
-    let cases: [(&[(&str, &str)], &[&str]); 8] = [
+    let cases: [(Form<'_>, &[&str]); 8] = [
         (&[good[0], ("reason", "SERVICE_ISSUES")], &["reason"]),
         (&[good[0]], &["reason"]),
         (&[good[0], ("reason", "OTHERS"), ("notes", " ")], &["notes"]),

@@ -57,9 +57,9 @@ impl Problem {
             Self::Message(status, message) => {
                 json(*status, &json!({"data": [], "meta": {"message": message}}))
             }
-            Self::Field(field, text) => fields(Map::from_iter([((*field).to_owned(), json!(text))])),
+            Self::Field(field, text) => fields(&Map::from_iter([((*field).to_owned(), json!(text))])),
             Self::Fields(list) => {
-                fields(list.iter().map(|(field, text)| (field.clone(), json!(text))).collect())
+                fields(&list.iter().map(|(field, text)| (field.clone(), json!(text))).collect())
             }
             Self::Coded(status, code, reason) => json(*status, &json!({"code": code, "reason": reason})),
             Self::Bare(status, message) => json(*status, &json!({"message": message})),
@@ -67,7 +67,7 @@ impl Problem {
     }
 }
 
-fn fields(data: Map<String, Value>) -> Plain {
+fn fields(data: &Map<String, Value>) -> Plain {
     json(422, &json!({"data": data, "meta": {"message": "the parameter is invalid"}}))
 }
 

@@ -219,7 +219,7 @@ fn page(state: &State, inner: &Inner, incoming: &Incoming, asked: &Asked, orders
     let host = incoming.header("host").unwrap_or("localhost");
     let path = format!("http://{host}/{NAME}/v2/orders");
     let others = incoming.query.split('&').filter(|pair| !pair.is_empty() && !pair.starts_with("page="));
-    let others = others.map(|pair| format!("{pair}&")).collect::<String>();
+    let others: String = others.flat_map(|pair| [pair, "&"]).collect();
     let link = |number: usize| format!("{path}?{others}page={number}");
     let from = (!data.is_empty()).then_some(start + 1);
     let links = json!({

@@ -7,7 +7,7 @@ use time::{OffsetDateTime, format_description::StaticFormatDescription, macros::
 use super::{
     Airalo, NAME, State,
     form::Form,
-    limit::Gate,
+    limit::{Gate, TooEarly},
     order,
     problem::{self, Problem},
     table::{self, Alteration, Own, Row},
@@ -56,7 +56,10 @@ pub(super) async fn post(airalo: &Airalo, token: &str, incoming: &Incoming) -> A
     let iccids = form.iccids();
     let entered = match enter(airalo, token, incoming, &iccids) {
         Ok(entered) => entered,
-        Err(plain) => return Answered { reply: Reply::Plain(plain), behaviour: None },
+        Err(early) => {
+            let plain = early.answer(&airalo.shared.lock().settings);
+            return Answered { reply: Reply::Plain(plain), behaviour: None };
+        }
     };
     let row = entered.row;
     let generation = airalo.shared.lock().generation;
@@ -77,14 +80,14 @@ pub(super) async fn post(airalo: &Airalo, token: &str, incoming: &Incoming) -> A
 
 /// Rate limit, then the behaviour. Only what passes the limit uses up a step, and what a behaviour turns away
 /// as the door would does not count for the limit.
-fn enter(airalo: &Airalo, token: &str, incoming: &Incoming, iccids: &[String]) -> Result<Entered, Plain> {
+fn enter(airalo: &Airalo, token: &str, incoming: &Incoming, iccids: &[String]) -> Result<Entered, TooEarly> {
     let mut state = airalo.state();
     let inner = airalo.shared.lock();
     let (settings, now_ms) = (inner.settings.clone(), inner.now_ms());
     drop(inner);
     if let Err(early) = state.limiter.check(Gate::Refund, incoming.peer, &settings, now_ms) {
         state.counters.refunds.limited += 1;
-        return Err(early.answer(&settings));
+        return Err(early);
     }
     let entered = airalo.step(&mut state, iccids);
     if !table::is_free(entered.row) {
