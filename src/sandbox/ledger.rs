@@ -18,7 +18,11 @@ pub(super) struct Effect {
     /// Position in the ledger, from 1.
     pub(super) number: u64,
     pub(super) provider: String,
+    /// The order; of a call on several eSIMs, their ICCIDs with a comma between them.
     pub(super) order_id: String,
+    /// The eSIMs that the refund is for, where the provider refunds eSIMs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) iccids: Vec<String>,
     pub(super) request_id: Option<String>,
     pub(super) merchant_reference: Option<String>,
     pub(super) refund_merchant_reference: Option<String>,
@@ -31,6 +35,18 @@ pub(super) struct Effect {
     pub(super) at_ms: i64,
     /// Which refund call on the order this was, from 1.
     pub(super) call: u32,
+}
+
+impl Effect {
+    /// What the refund is for: its eSIMs where it has some, otherwise its order.
+    fn subjects(&self) -> &[String] {
+        if self.iccids.is_empty() { std::slice::from_ref(&self.order_id) } else { &self.iccids }
+    }
+
+    /// Whether the refund is for this order or eSIM.
+    pub(super) fn concerns(&self, subject: &str) -> bool {
+        self.order_id == subject || self.subjects().iter().any(|own| own == subject)
+    }
 }
 
 /// One line of the ledger file.
@@ -102,7 +118,7 @@ impl Ledger {
         &self.effects
     }
 
-    /// The effects on one order, oldest first.
+    /// The effects on one order, or one eSIM, oldest first.
     pub(super) fn of_order(
         &self,
         provider: &str,
@@ -162,8 +178,12 @@ impl Ledger {
     }
 
     fn remember(&mut self, effect: Effect) {
-        let key = order_key(&effect.provider, &effect.order_id);
-        self.by_order.entry(key).or_default().push(self.effects.len());
+        for subject in effect.subjects() {
+            let positions = self.by_order.entry(order_key(&effect.provider, subject)).or_default();
+            if positions.last() != Some(&self.effects.len()) {
+                positions.push(self.effects.len());
+            }
+        }
         self.effects.push(effect);
     }
 }
