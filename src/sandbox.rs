@@ -17,6 +17,7 @@ mod control;
 mod faults;
 mod front;
 mod ledger;
+mod moyasar;
 mod provider;
 mod reply;
 mod settings;
@@ -30,6 +31,11 @@ use shared::{Closer, Shared};
 pub const AFTERPAY_MERCHANT_ID: &str = "600032000";
 /// The secret key of the sandbox's Afterpay account (password of Basic authentication).
 pub const AFTERPAY_SECRET: &str = "sandbox-secret";
+
+/// The API key of the sandbox's Moyasar merchant, with all permissions (bearer token).
+pub const MOYASAR_KEY: &str = "sandbox-key";
+/// A second key of that merchant that may read orders but not refund them.
+pub const MOYASAR_READ_ONLY_KEY: &str = "sandbox-key-read-only";
 
 /// How long a stopping sandbox waits for connections that are in the middle of a message.
 const STOP_GRACE_MS: u64 = 1_000;
@@ -158,7 +164,8 @@ impl Sandbox {
 /// The tables of behaviours of all providers, as the Markdown that `README.md` holds.
 pub fn behaviour_tables() -> String {
     let mut text = String::new();
-    for (name, behaviours) in [(afterpay::NAME, afterpay::described())] {
+    for (name, behaviours) in [(afterpay::NAME, afterpay::described()), (moyasar::NAME, moyasar::described())]
+    {
         let _ = write!(text, "#### {name}\n\n| Code | Name | Calls | What happens |\n|---|---|---|---|\n");
         for behaviour in behaviours {
             let _ = writeln!(
@@ -173,5 +180,8 @@ pub fn behaviour_tables() -> String {
 
 /// Every provider of the sandbox; each is mounted under its own name.
 fn providers(shared: &Arc<Shared>) -> Vec<Arc<dyn Provider>> {
-    vec![Arc::new(afterpay::Afterpay::new(Arc::clone(shared)))]
+    vec![
+        Arc::new(afterpay::Afterpay::new(Arc::clone(shared))),
+        Arc::new(moyasar::Moyasar::new(Arc::clone(shared))),
+    ]
 }

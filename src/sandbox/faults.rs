@@ -84,6 +84,8 @@ pub(super) enum Lookup {
     Fails(u32),
     /// Refunds made here are never shown.
     HidesRefunds,
+    /// What happens here is shown only after `decide_ms`.
+    Lags,
     NotFound,
     /// Another order's data come back.
     OtherOrder,
