@@ -37,6 +37,7 @@ pub(super) struct OrderObject {
 }
 
 #[derive(Clone, Debug, Serialize)]
+#[expect(clippy::struct_field_names, reason = "the names are the provider's")]
 struct Merchant {
     id: &'static str,
     acquirer_id: &'static str,

@@ -123,7 +123,8 @@ fn change(order: &mut OrderObject, place: Option<usize>, alteration: Alteration)
         (Alteration::Type, Some(refund)) => refund.r#type = "void",
         (Alteration::NoTransactions, _) => order.transactions = None,
         (Alteration::Currency, _) => {
-            order.currency = if order.currency == "SAR" { "USD" } else { "SAR" }.to_owned();
+            let another = if order.currency == "SAR" { "USD" } else { "SAR" };
+            another.clone_into(&mut order.currency);
         }
         (Alteration::OrderId, _) => order.id = ids::another_order(&order.id),
         (

@@ -41,7 +41,8 @@ impl Status {
         }
     }
 
-    /// "00" [doc: the refund page's example], "05" and "96" as in ISO 8583 [assumed]; nullable [doc: capture].
+    /// "00" [doc: the refund page's example], "05" and "96" as in ISO 8583 [assumed]; nullable [doc:
+    /// capture].
     pub(super) fn response_code(self) -> Option<&'static str> {
         match self {
             Self::Approved => Some("00"),
