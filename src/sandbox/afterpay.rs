@@ -218,8 +218,8 @@ impl Provider for Afterpay {
             }
             Line::Opened { .. }
             | Line::Order { .. }
-            | Line::Record { .. }
             | Line::Step { .. }
+            | Line::Record { .. }
             | Line::Effect(_) => {}
         }
     }

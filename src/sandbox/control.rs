@@ -56,9 +56,7 @@ impl Desk {
     }
 
     fn catch_up(&self) {
-        for provider in self.providers.iter() {
-            provider.catch_up();
-        }
+        self.providers.iter().for_each(|provider| provider.catch_up());
     }
 }
 

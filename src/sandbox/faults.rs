@@ -84,7 +84,7 @@ pub(super) enum Lookup {
     Fails(u32),
     /// Refunds made here are never shown.
     HidesRefunds,
-    /// What happens here is shown only after `decide_ms`.
+    /// Refunds are shown from `later_ms` after their arrival on.
     Lags,
     NotFound,
     /// Another order's data come back.

@@ -66,7 +66,7 @@ async fn refunds_fates_orders_and_used_up_faults_survive_a_restart() {
         ["0191aaaa", "99800000", "99810000", "99290000"].map(|head| uuid(head, 1));
     let made = uuid("0000aaaa", 1);
     let sandbox = Running::open(Some(&path), false).await.unwrap();
-    sandbox.settings(json!({"decide_ms": 60_000})).await;
+    sandbox.settings(json!({"later_ms": 60_000})).await;
     sandbox.control("PUT", &control(&made), &json!({"amount": 70})).await;
     let mut first = Vec::new();
     for (number, order) in (1..).zip([&plain, &failed, &undecided]) {

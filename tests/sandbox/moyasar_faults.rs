@@ -116,7 +116,7 @@ async fn every_behaviour_does_what_its_row_says() {
     let sandbox = Running::start().await;
     sandbox
         .settings(json!({"hold_ms": 100, "slow_ms": 50, "block_ms": 50, "drip_ms": 1, "retry_after_s": 7,
-        "key_memory_ms": 60_000, "decide_ms": 60_000}))
+        "key_memory_ms": 60_000, "later_ms": 60_000}))
         .await;
     let table = sandbox.control("GET", "/control/moyasar/behaviours", &json!(null)).await;
     let rows = table.as_array().unwrap();
@@ -179,7 +179,7 @@ fn check_first(name: &str, key: &str, first: &Answer) {
 #[tokio::test]
 async fn undecided_refunds_are_decided_in_their_time_for_repeats_and_lookups_alike() {
     let sandbox = Running::start().await;
-    sandbox.settings(json!({"decide_ms": 60_000, "hold_ms": 10})).await;
+    sandbox.settings(json!({"later_ms": 60_000, "hold_ms": 10})).await;
     let turning = [
         ("81", "initiated", "approved", 1),
         ("82", "initiated", "failed", 0),
@@ -226,7 +226,7 @@ async fn undecided_refunds_are_decided_in_their_time_for_repeats_and_lookups_ali
 #[tokio::test]
 async fn an_undecided_refund_holds_its_amount_and_a_failed_one_lets_go() {
     let sandbox = Running::start().await;
-    sandbox.settings(json!({"decide_ms": 60_000})).await;
+    sandbox.settings(json!({"later_ms": 60_000})).await;
     let order = bad("82", 1);
     assert_eq!(refund(&sandbox, &order, &asked(&key(1), 600_000)).await.status, Some(200));
     assert_eq!(refund(&sandbox, &order, &asked(&key(2), 600_000)).await.status, Some(400));
@@ -303,7 +303,7 @@ async fn ids_are_ignored_forgotten_or_replaced_where_the_order_says_so() {
 #[tokio::test]
 async fn lookups_misbehave_as_their_order_says() {
     let sandbox = Running::start().await;
-    sandbox.settings(json!({"hold_ms": 50, "decide_ms": 60_000})).await;
+    sandbox.settings(json!({"hold_ms": 50, "later_ms": 60_000})).await;
     for (number, code) in (1..).zip(["70", "71", "72", "73", "74", "75"]) {
         refund(&sandbox, &bad(code, 1), &asked(&key(number), 5)).await;
         assert_eq!(sandbox.effects(&bad(code, 1)).await.len(), 1);

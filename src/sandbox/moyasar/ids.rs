@@ -1,39 +1,47 @@
 //! Ids and numbers that the gateway gives; the same for the same thing always.
 
-use sha2::{Digest, Sha256};
-use uuid::{Builder, Uuid};
-
-/// The hyphenated form of a UUID.
-const UUID_CHARS: usize = 36;
+/// The lengths of the parts of a hyphenated UUID.
+const UUID_PARTS: [usize; 5] = [8, 4, 4, 4, 12];
 
 /// A UUID in lower case; none when `text` is not a hyphenated UUID. That ids are compared without regard to
 /// case is [assumed].
 pub(super) fn canonical(text: &str) -> Option<String> {
-    if text.len() != UUID_CHARS {
-        return None;
-    }
-    Uuid::try_parse(text).ok().map(|id| id.to_string())
+    let parts: Vec<_> = text.split('-').collect();
+    let well_formed = parts.iter().map(|part| part.len()).eq(UUID_PARTS)
+        && parts.iter().all(|part| part.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    well_formed.then(|| text.to_ascii_lowercase())
 }
 
-/// A `UUIDv7`, the form of all ids of the gateway's own [doc: the refund page's example].
+/// A UUID of version 7, the form of all ids of the gateway's own [doc: the refund page's example].
 pub(super) fn made(about: &str, at_ms: i64) -> String {
-    let hash = Sha256::digest(about);
-    let random = hash.first_chunk::<10>().copied().unwrap_or_default();
     let at_ms = u64::try_from(at_ms).unwrap_or_default();
-    Builder::from_unix_timestamp_millis(at_ms, &random).into_uuid().to_string()
+    let [first, second] = [1, 2].map(|step| scattered(about, step));
+    let (early, late) = ((at_ms >> 16) & 0xffff_ffff, at_ms & 0xffff);
+    let version = 0x7000 | (first & 0x0fff);
+    let variant = 0x8000 | (first >> 16 & 0x3fff);
+    format!("{early:08x}-{late:04x}-{version:04x}-{variant:04x}-{:012x}", second & 0xffff_ffff_ffff)
 }
 
 /// So many decimal digits.
-pub(super) fn digits(about: &str, width: usize) -> String {
-    let hash = Sha256::digest(about);
-    let digits = hash.iter().map(|byte| char::from(b'0' + byte % 10));
-    digits.take(width).collect()
+pub(super) fn digits(about: &str, width: u64) -> String {
+    (1..=width).map(|step| (scattered(about, step) % 10).to_string()).collect()
 }
 
 /// The id of an order that is not this one.
 pub(super) fn another_order(id: &str) -> String {
     let rest = id.get(4..).unwrap_or_default();
     if id.starts_with("0191") { format!("0194{rest}") } else { format!("0191{rest}") }
+}
+
+/// The text's FNV-1a hash, spread over all 64 bits (the finishing steps of `SplitMix64`).
+fn scattered(text: &str, step: u64) -> u64 {
+    let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    });
+    let mut mixed = hash.wrapping_add(step.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
 }
 
 #[cfg(test)]

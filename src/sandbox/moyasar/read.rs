@@ -44,7 +44,7 @@ fn find(state: &mut State, inner: &mut Inner, id: &str) -> Result<Plain, &'stati
     let order = state.order(id, inner.ledger.opened_ms()).filter(|_| lookup != Lookup::NotFound);
     let order = order.ok_or(&problem::NOT_FOUND)?;
     let settings = &inner.settings;
-    let own_lag_ms = if lookup == Lookup::Lags { settings.decide_ms } else { 0 };
+    let own_lag_ms = if lookup == Lookup::Lags { settings.later_ms } else { 0 };
     let lag_ms = i64::try_from(settings.lookup_lag_ms.max(own_lag_ms)).unwrap_or(i64::MAX);
     let seen_ms = inner.now_ms().saturating_sub(lag_ms);
     let refunds = state.book.of_order(id).filter(|_| lookup != Lookup::HidesRefunds);

@@ -186,8 +186,8 @@ impl State {
         let asked_id = request.asked.uuid()?;
         let sent = asked_id.clone().filter(|_| !gives_own_id(request.row));
         let fate = fate(request.row);
-        let decide_ms = i64::try_from(inner.settings.decide_ms).unwrap_or(i64::MAX);
-        let turn_ms = now_ms.saturating_add(decide_ms);
+        let later_ms = i64::try_from(inner.settings.later_ms).unwrap_or(i64::MAX);
+        let turn_ms = now_ms.saturating_add(later_ms);
         let transaction = Transaction {
             id: sent.unwrap_or_else(|| ids::made(&format!("{id}/{serial}/refund"), now_ms)),
             asked_id,

@@ -53,7 +53,7 @@ impl Status {
     }
 }
 
-/// What a new refund is, and what it turns into after the setting `decide_ms`.
+/// What a new refund is, and what it turns into after the setting `later_ms`.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Fate {
     pub(super) first: Status,
