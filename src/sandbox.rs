@@ -18,6 +18,7 @@ mod control;
 mod faults;
 mod front;
 mod ledger;
+mod moyasar;
 mod provider;
 mod reply;
 mod settings;
@@ -36,6 +37,10 @@ pub const AFTERPAY_SECRET: &str = "sandbox-secret";
 pub const AIRALO_CLIENT_ID: &str = "sandbox-client";
 /// The client secret of the sandbox's Airalo company.
 pub const AIRALO_CLIENT_SECRET: &str = "sandbox-secret";
+/// The API key of the sandbox's Moyasar merchant, with all permissions (bearer token).
+pub const MOYASAR_KEY: &str = "sandbox-key";
+/// A second key of that merchant that may read orders but not refund them.
+pub const MOYASAR_READ_ONLY_KEY: &str = "sandbox-key-read-only";
 
 /// How long a stopping sandbox waits for connections that are in the middle of a message.
 const STOP_GRACE_MS: u64 = 1_000;
@@ -164,7 +169,11 @@ impl Sandbox {
 /// The tables of behaviours of all providers, as the Markdown that `README.md` holds.
 pub fn behaviour_tables() -> String {
     let mut text = String::new();
-    let tables = [(afterpay::NAME, afterpay::described()), (airalo::NAME, airalo::described())];
+    let tables = [
+        (afterpay::NAME, afterpay::described()),
+        (airalo::NAME, airalo::described()),
+        (moyasar::NAME, moyasar::described()),
+    ];
     for (name, behaviours) in tables {
         let _ = write!(text, "#### {name}\n\n| Code | Name | Calls | What happens |\n|---|---|---|---|\n");
         for behaviour in behaviours {
@@ -183,5 +192,6 @@ fn providers(shared: &Arc<Shared>) -> Vec<Arc<dyn Provider>> {
     vec![
         Arc::new(afterpay::Afterpay::new(Arc::clone(shared))),
         Arc::new(airalo::Airalo::new(Arc::clone(shared))),
+        Arc::new(moyasar::Moyasar::new(Arc::clone(shared))),
     ]
 }

@@ -315,7 +315,11 @@ impl Provider for Airalo {
                     state.scripts.restore(iccid, || script, effect.call, 0);
                 }
             }
-            Line::Opened { .. } | Line::Order { .. } | Line::Step { .. } | Line::Effect(_) => {}
+            Line::Opened { .. }
+            | Line::Order { .. }
+            | Line::Step { .. }
+            | Line::Effect(_)
+            | Line::Record { .. } => {}
         }
     }
 

@@ -55,6 +55,10 @@ impl Desk {
             failed(StatusCode::NOT_FOUND, &format!("{name}: is not a provider of this sandbox"))
         })
     }
+
+    fn catch_up(&self) {
+        self.providers.iter().for_each(|provider| provider.catch_up());
+    }
 }
 
 fn failed(status: StatusCode, message: &str) -> (StatusCode, Json<Value>) {
@@ -101,12 +105,14 @@ impl Filter {
 }
 
 async fn ledger(State(desk): State<Desk>, Query(filter): Query<Filter>) -> Json<Value> {
+    desk.catch_up();
     let inner = desk.shared.lock();
     let effects: Vec<_> = inner.ledger.effects().iter().filter(|effect| filter.takes(effect)).collect();
     Json(json!({"effects": effects}))
 }
 
 async fn summary(State(desk): State<Desk>, Query(filter): Query<Filter>) -> Json<Value> {
+    desk.catch_up();
     let inner = desk.shared.lock();
     let effects: Vec<_> = inner.ledger.effects().iter().filter(|effect| filter.takes(effect)).collect();
     let mut totals: BTreeMap<&str, BTreeMap<&str, i64>> = BTreeMap::new();

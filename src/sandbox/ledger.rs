@@ -61,6 +61,8 @@ pub(super) enum Line {
     Order { provider: String, id: String, data: Value },
     /// A call on an order with a script was answered: `calls` in all, `taken` steps of the script used up.
     Step { provider: String, id: String, calls: u32, taken: usize },
+    /// Something without an effect that a provider must know after a restart; `id` is what it is about.
+    Record { provider: String, id: String, data: Value },
 }
 
 /// The ledger of one sandbox.
@@ -103,7 +105,7 @@ impl Ledger {
             match line {
                 Line::Opened { at_ms } => ledger.opened_ms = *at_ms,
                 Line::Effect(effect) => ledger.remember(effect.clone()),
-                Line::Order { .. } | Line::Step { .. } => {}
+                Line::Order { .. } | Line::Step { .. } | Line::Record { .. } => {}
             }
         }
         Ok((ledger, lines))

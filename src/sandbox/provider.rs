@@ -72,6 +72,9 @@ pub(super) trait Provider: Send + Sync + fmt::Debug {
     /// Puts behaviours before the next calls of whatever order.
     fn script_next(&self, names: &[String]) -> Result<(), Refused>;
 
+    /// Does what time alone has brought about since the last call, so that the ledger shows it.
+    fn catch_up(&self) {}
+
     /// Takes its part of a ledger that was read back.
     fn restore(&self, line: &Line);
 

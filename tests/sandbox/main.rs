@@ -14,4 +14,10 @@ mod control;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod moyasar;
+#[cfg(test)]
+mod moyasar_control;
+#[cfg(test)]
+mod moyasar_faults;
+#[cfg(test)]
 mod wire;
