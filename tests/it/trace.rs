@@ -229,7 +229,7 @@ on_every_url! {
 
     async fn no_secret_reaches_a_span_or_a_line(url: &str) {
         // The libraries' own lines too: whoever looks for a fault turns the log up.
-        let told = Told::start(url, "debug").await;
+        let told = Told::start(url, "trace").await;
         told.refund("r1", "9941001").await;
         // An account that is refused, a caller that is nobody, and a card number wherever text is taken.
         let refused = with_token(request("r2", "9911001", 1_000), TOKEN);
@@ -248,7 +248,7 @@ on_every_url! {
         told.scene.sent("9911001").await;
         let ended = told.end().await;
         ended.assert_holds_no(&[refunds::sandbox::AFTERPAY_SECRET, &basic(), TOKEN, "nobodys-token", CARD]);
-        assert!(ended.lines.iter().any(|line| line["level"] == "DEBUG"), "it was to be verbose");
+        assert!(ended.lines.iter().any(|line| line["level"] == "TRACE"), "it was to be verbose");
     }
 }
 
