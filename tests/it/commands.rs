@@ -123,7 +123,7 @@ async fn beyond_loopback_nothing_is_plain_text_or_nameless_unless_asked_for_by_n
 async fn a_second_process_on_one_sqlite_file_is_refused_and_the_first_goes_on() {
     let directory = tempfile::tempdir().unwrap();
     let scene = scene_in(directory.path()).await;
-    let (_first, address) = scene.serve(&[]).await;
+    let (mut first, address) = scene.serve(&[]).await;
     let id = create(&address, "r1", "9942001").await.unwrap().refund.unwrap().refund_id;
     let data = directory.path().to_str().unwrap();
     let commands = [
@@ -145,6 +145,9 @@ async fn a_second_process_on_one_sqlite_file_is_refused_and_the_first_goes_on() 
         assert_says(&output, &["another process is using", "refunds.sqlite"]);
     }
     succeeded(&address, &id).await;
+    // It still has its file, and not only what it holds open.
+    first.kill().await;
+    let (_next, address) = scene.serve(&[]).await;
     assert!(create(&address, "r1", "9942001").await.unwrap().replayed);
     assert_eq!(effects(scene.sandbox, "9942001").await.len(), 1);
 }
