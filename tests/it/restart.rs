@@ -1,5 +1,6 @@
 //! Kill -9 at each named point and in the middle of a call: nothing is lost and nothing is doubled.
 
+use refunds::grpc::proto::refund::State;
 use refunds::service::Point;
 use tonic::Code;
 
