@@ -242,8 +242,8 @@ impl App {
         self.address
     }
 
-    /// Serves and dispatches until `shutdown`, then drains: health first, no new claims, streams end, calls in flight
-    /// finish and are recorded, for at most the grace of the configuration.
+    /// Serves and dispatches until `shutdown`, then drains: health first, no new claims, streams end, calls
+    /// in flight finish and are recorded, for at most the grace of the configuration.
     ///
     /// # Errors
     /// When the server fails by itself.

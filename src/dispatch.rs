@@ -1,7 +1,7 @@
 //! The engine: claim due work, look, commit the intent, call a provider, record the answer.
 //!
-//! A handler never calls a provider: it may be dropped at any await. Here each refund has a task of its own, which
-//! holds a lease, and whatever kills it leaves a row that says how far it may have come.
+//! A handler never calls a provider: it may be dropped at any await. Here each refund has a task of its own,
+//! which holds a lease, and whatever kills it leaves a row that says how far it may have come.
 
 mod lease;
 mod outcome;
@@ -90,8 +90,8 @@ impl Dispatcher {
         Self { parts: Arc::new(parts), lines, tasks: TaskTracker::new() }
     }
 
-    /// Works until `stop`, then claims nothing more and lets what is in flight finish, for at most `grace`. What has not
-    /// finished then is left to its lease.
+    /// Works until `stop`, then claims nothing more and lets what is in flight finish, for at most `grace`.
+    /// What has not finished then is left to its lease.
     pub async fn run(self, stop: CancellationToken, grace: Duration) {
         let mut due = self.parts.store.due_work();
         while !stop.is_cancelled() {
@@ -133,7 +133,8 @@ impl Dispatcher {
             return Ok(0);
         }
         let settings = &self.parts.settings;
-        // Read before the claim: the lease can only have begun later, so that its end is never believed too late.
+        // Read before the claim: the lease can only have begun later, so that its end is never believed too
+        // late.
         let asked_at = self.parts.clock.boottime();
         let ask = ClaimAsk { worker: settings.worker.clone(), lease: settings.lease, rooms };
         let claimed = self.parts.store.claim(&ask).await?;

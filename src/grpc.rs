@@ -124,8 +124,8 @@ impl Health {
     }
 }
 
-/// Serves until `stop`. Then health turns away, and after the drain delay no new call is taken, streams end with
-/// a token to go on from, and what is in flight finishes. `drain` is cancelled when streams are to end.
+/// Serves until `stop`. Then health turns away, and after the drain delay no new call is taken, streams end
+/// with a token to go on from, and what is in flight finishes. `drain` is cancelled when streams are to end.
 ///
 /// # Errors
 /// When the transport fails.

@@ -1,4 +1,5 @@
-//! Parses the command, runs it, exits with its code. Telemetry is flushed by the command itself, however it ends.
+//! Parses the command, runs it, exits with its code. Telemetry is flushed by the command itself, however it
+//! ends.
 
 use std::process::ExitCode;
 

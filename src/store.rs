@@ -1,7 +1,8 @@
 //! Where refunds live: the trait, and its forms. The only room that knows SQL.
 //!
-//! Methods are intentions. Each is one transaction and takes a batch; no transaction leaves the room. What a row lock
-//! decides is decided by `domain::decision`. The clock is the store's own: the database's where replicas share it.
+//! Methods are intentions. Each is one transaction and takes a batch; no transaction leaves the room. What a
+//! row lock decides is decided by `domain::decision`. The clock is the store's own: the database's where
+//! replicas share it.
 
 pub mod memory;
 mod row;
@@ -74,7 +75,8 @@ pub enum Error {
     /// The law of states forbids it: a fault in this program.
     #[error(transparent)]
     Illegal(#[from] IllegalTransition),
-    /// The database refused it as a breach of a constraint, or in a way that no retry mends: a fault in this program.
+    /// The database refused it as a breach of a constraint, or in a way that no retry mends: a fault in this
+    /// program.
     #[error("the database refused: {context}")]
     Refused {
         /// What was being done.
@@ -224,8 +226,8 @@ pub trait Store: Send + Sync + 'static {
     /// [`Error::AccountChanged`] when an account with open refunds has another merchant or base URL now.
     async fn register(&self, accounts: &[AccountIdentity]) -> Result<()>;
 
-    /// Accepts wishes, each on its own: one that is refused takes no other down. In the order given; a twin in the
-    /// batch is a replay.
+    /// Accepts wishes, each on its own: one that is refused takes no other down. In the order given; a twin
+    /// in the batch is a replay.
     async fn create(&self, batch: Vec<NewRefund>) -> Result<Vec<Acceptance>>;
 
     /// The refund with that id.
@@ -237,9 +239,10 @@ pub trait Store: Send + Sync + 'static {
     /// Everything known of a refund.
     async fn history(&self, id: RefundId) -> Result<History>;
 
-    /// Leases due work, oldest due first, at most the room of each account. Never a refund that another has a running
-    /// lease on. Tells of an account that is blocked, broken or paused only what `AccountState::claimable` allows;
-    /// SENDING refunds whose lease ran out are handed out whatever the account's state.
+    /// Leases due work, oldest due first, at most the room of each account. Never a refund that another has a
+    /// running lease on. Tells of an account that is blocked, broken or paused only what
+    /// `AccountState::claimable` allows; SENDING refunds whose lease ran out are handed out whatever the
+    /// account's state.
     async fn claim(&self, ask: &ClaimAsk) -> Result<Vec<Claimed>>;
 
     /// Makes leases run for `lease` from now. Tells for each whether it is still held.
@@ -248,19 +251,19 @@ pub trait Store: Send + Sync + 'static {
     /// Gives leases back: the refunds are due at once. A lease that was lost is left alone.
     async fn release(&self, leases: &[Lease]) -> Result<()>;
 
-    /// One transaction: checks the lease, tells the guard what the preflight saw, asks `domain::decision::begin`,
-    /// and either writes intent, slot and SENDING, or that it waits or has failed.
+    /// One transaction: checks the lease, tells the guard what the preflight saw, asks
+    /// `domain::decision::begin`, and either writes intent, slot and SENDING, or that it waits or has failed.
     async fn begin(&self, lease: &Lease, intent: &Intent, account: &Account) -> Result<Begun>;
 
-    /// One transaction: the end of a round trip, each member's change, the guard, the account. A member whose lease
-    /// was lost is not changed, and then the round trip is kept as late evidence.
+    /// One transaction: the end of a round trip, each member's change, the guard, the account. A member whose
+    /// lease was lost is not changed, and then the round trip is kept as late evidence.
     async fn record(&self, record: Record, account: &Account) -> Result<Vec<Recorded>>;
 
     /// Events of one refund after a sequence, in order, at most `limit`.
     async fn events_after(&self, id: RefundId, sequence: i64, limit: u64) -> Result<Vec<Event>>;
 
-    /// Gives positions to events that have none: per-refund order, no holes. Tells how many it gave. Any replica may
-    /// call it at any time; one at a time does it.
+    /// Gives positions to events that have none: per-refund order, no holes. Tells how many it gave. Any
+    /// replica may call it at any time; one at a time does it.
     async fn sequence_events(&self, limit: u64) -> Result<u64>;
 
     /// How an account stands; the default for one that is not known.
@@ -272,8 +275,9 @@ pub trait Store: Send + Sync + 'static {
     /// The guard of an order.
     async fn guard(&self, identity: &AccountIdentity, order_key: &str) -> Result<Option<Guard>>;
 
-    /// After a restore to `restored_to`, before any dispatch: what is PENDING or SENDING may have been sent in the time
-    /// that was lost, so it becomes UNKNOWN, by the table (an intent of kind `restore`, unanswered).
+    /// After a restore to `restored_to`, before any dispatch: what is PENDING or SENDING may have been sent
+    /// in the time that was lost, so it becomes UNKNOWN, by the table (an intent of kind `restore`,
+    /// unanswered).
     async fn recover(&self, restored_to: Timestamp, accounts: &[Account], jitter: Jitter)
     -> Result<Recovery>;
 

@@ -39,8 +39,8 @@ enum Command {
     Sandbox(dev::SandboxArguments),
     /// Reads the configuration, tells all its faults, and ends.
     CheckConfig(ConfigFile),
-    /// After a restore of the database, before `serve`: what may have been sent in the time that was lost becomes
-    /// UNKNOWN, to be looked up or sent again with the same key, never anew.
+    /// After a restore of the database, before `serve`: what may have been sent in the time that was lost
+    /// becomes UNKNOWN, to be looked up or sent again with the same key, never anew.
     Recover {
         #[command(flatten)]
         config: ConfigFile,

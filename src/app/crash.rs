@@ -1,4 +1,5 @@
-//! Crash points: the process ends itself by SIGKILL at a named point, so that a test can look at what is left.
+//! Crash points: the process ends itself by SIGKILL at a named point, so that a test can look at what is
+//! left.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -43,7 +43,8 @@ pub(super) fn unanswered(refund: &Refund, account: &Account, signals: &[Signal],
     }
 }
 
-/// What a lookup of a refund in doubt says of it. `None`: it said nothing, the resend that may follow decides.
+/// What a lookup of a refund in doubt says of it. `None`: it said nothing, the resend that may follow
+/// decides.
 pub(super) fn of_sight(
     sight: &Sight,
     refund: &Refund,
@@ -109,7 +110,8 @@ pub(super) fn before_send(why: &str) -> Evidence {
     }
 }
 
-/// Why a lookup shows that the refund's key has more than one effect, if it does: the provider did not heed it.
+/// Why a lookup shows that the refund's key has more than one effect, if it does: the provider did not heed
+/// it.
 pub(super) fn doubled(sight: &Sight, refund: &Refund) -> Option<Failure> {
     let Sight::Order(order) = sight else { return None };
     let id = refund.id.to_string();

@@ -111,8 +111,8 @@ impl Worker {
         self.record(record).await.map(|_| ())
     }
 
-    /// Puts a step on record. What a provider answered is too dear to drop because the store is away for a moment; the
-    /// fencing token makes a late try harmless.
+    /// Puts a step on record. What a provider answered is too dear to drop because the store is away for a
+    /// moment; the fencing token makes a late try harmless.
     async fn record(&self, record: Record) -> Result<Refund, Stop> {
         let mut tries = 0;
         loop {
@@ -128,7 +128,7 @@ impl Worker {
                 }
                 Err(error @ store::Error::Away { .. }) if tries < RECORD_TRIES_MAX => {
                     tries += 1;
-                    tracing::warn!(error = %Chain(&error), tries, "the store is away, an answer waits to be recorded");
+                    tracing::warn!(error = %Chain(&error), tries, "the store is away, an answer waits");
                     tokio::time::sleep(RECORD_REST).await;
                 }
                 Err(error) => return Err(error.into()),

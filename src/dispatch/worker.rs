@@ -1,4 +1,5 @@
-//! One refund at work: decide the next step, take it, record it. Each step that changes anything is one transaction.
+//! One refund at work: decide the next step, take it, record it. Each step that changes anything is one
+//! transaction.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -181,7 +182,8 @@ impl Worker {
         kind: AttemptKind,
         snapshot: Option<OrderSnapshot>,
     ) -> Result<(), Stop> {
-        // A first send whose key the order already lists was sent before, in a life that the database has forgotten.
+        // A first send whose key the order already lists was sent before, in a life that the database has
+        // forgotten.
         let known = snapshot.as_ref().and_then(|order| order.success_of(refund));
         let intent = Intent {
             attempt: self.parts.ids.attempt_id(),
@@ -241,8 +243,8 @@ fn aborted() -> Answer {
     Answer { faces: vec![Face::Unknown], evidence, signals: Vec::new() }
 }
 
-/// The span of one turn at a refund: a trace of its own that points to the caller's. Its number is that of the
-/// send that this turn makes or may make; of a lookup alone, of the send that it asks about.
+/// The span of one turn at a refund: a trace of its own that points to the caller's. Its number is that of
+/// the send that this turn makes or may make; of a lookup alone, of the send that it asks about.
 fn attempt_span(refund: &Refund, step: &Step) -> Span {
     let caller = refund
         .trace

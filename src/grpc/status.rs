@@ -1,4 +1,5 @@
-//! The only place that writes a `tonic::Status`: a code, a reason of a closed list, and what a caller can do about it.
+//! The only place that writes a `tonic::Status`: a code, a reason of a closed list, and what a caller can do
+//! about it.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -61,7 +62,8 @@ reasons! {
     RightMissing = "RIGHT_MISSING", PermissionDenied;
     /// There is no such refund, or it is another caller's.
     RefundNotFound = "REFUND_NOT_FOUND", NotFound;
-    /// The `request_id` was used with other content; `metadata.fields` names what differs, `metadata.refund_id` the refund.
+    /// The `request_id` was used with other content; `metadata.fields` names what differs,
+    /// `metadata.refund_id` the refund.
     RequestIdReused = "REQUEST_ID_REUSED", AlreadyExists;
     /// The service is shutting down: go on at another replica, with the same `request_id` or resume token.
     Draining = "DRAINING", Unavailable;

@@ -1,5 +1,5 @@
-//! Outermost on every call: a server span that continues the caller's trace, one canonical log line, details on errors
-//! that the transport made.
+//! Outermost on every call: a server span that continues the caller's trace, one canonical log line, details
+//! on errors that the transport made.
 
 use std::collections::HashSet;
 use std::net::SocketAddr;

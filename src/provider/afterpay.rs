@@ -34,17 +34,17 @@ mod tests;
 pub use assumed::ASSUMED;
 pub use table::answers_to_markdown;
 
-/// The provider's own limit to open a connection. [contract]
+/// The provider's own limit to open a connection. \[contract]
 pub const CONNECT: Duration = Duration::from_secs(10);
-/// The provider's own limit to read the answer to a POST. [contract]
+/// The provider's own limit to read the answer to a POST. \[contract]
 pub const READ: Duration = Duration::from_secs(70);
-/// The provider's own limit to read the answer to a GET. [doc]
+/// The provider's own limit to read the answer to a GET. \[doc]
 pub const LOOKUP_READ: Duration = Duration::from_secs(20);
-/// How long the same key may be sent again: an hour less than the least that the provider promises. [doc]
+/// How long the same key may be sent again: an hour less than the least that the provider promises. \[doc]
 pub const RESEND_WINDOW: Duration = Duration::from_hours(23);
-/// How long after the purchase a refund is taken. [contract]
+/// How long after the purchase a refund is taken. \[contract]
 pub const REFUND_WINDOW: Duration = Duration::from_hours(120 * 24);
-/// The currencies that the provider's documents name; an account has one of them. [doc]
+/// The currencies that the provider's documents name; an account has one of them. \[doc]
 pub const CURRENCIES: [&str; 6] = ["AUD", "NZD", "USD", "CAD", "GBP", "EUR"];
 
 const SEND_TEMPLATE: &str = "/v2/payments/{orderId}/refund";
@@ -114,7 +114,7 @@ pub fn capabilities(settings: &Settings) -> Capabilities {
 }
 
 /// The `User-Agent` of an account, in the form that the provider asks for: module, platform with merchant,
-/// site. [doc]
+/// site. \[doc]
 pub fn user_agent(merchant: &str, site_url: &str) -> String {
     let version = env!("CARGO_PKG_VERSION");
     format!("refunds/{version} (rust; Merchant/{merchant}) {site_url}")

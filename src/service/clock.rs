@@ -14,8 +14,8 @@ pub trait Clock: Send + Sync + 'static {
     /// The wall clock.
     fn now(&self) -> Timestamp;
 
-    /// Time since the machine started, time asleep included: what a lease is measured on, since a process that was
-    /// suspended must know that it was.
+    /// Time since the machine started, time asleep included: what a lease is measured on, since a process
+    /// that was suspended must know that it was.
     fn boottime(&self) -> Duration;
 }
 

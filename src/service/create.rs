@@ -37,8 +37,8 @@ pub struct Created {
     pub replayed: bool,
 }
 
-/// How deep the queues were when last looked at: the bound on a queue is a bound on work, not a law of money, so that
-/// a second's lag is well spent on not counting for each refund.
+/// How deep the queues were when last looked at: the bound on a queue is a bound on work, not a law of money,
+/// so that a second's lag is well spent on not counting for each refund.
 #[derive(Debug, Default)]
 pub(super) struct Depths(Mutex<BTreeMap<AccountName, u64>>);
 

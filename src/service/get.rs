@@ -32,8 +32,9 @@ impl Service {
         found.filter(|refund| caller.may_read(&refund.caller)).ok_or(Error::RefundNotFound)
     }
 
-    /// A refund that waits for its turn on an account that is blocked, paused or broken waits for the account. Its row
-    /// says so only once a worker had it, so that blocking an account does not have to touch each refund.
+    /// A refund that waits for its turn on an account that is blocked, paused or broken waits for the
+    /// account. Its row says so only once a worker had it, so that blocking an account does not have to touch
+    /// each refund.
     async fn tell_account_wait(&self, refund: &mut Refund) -> Result<(), Error> {
         if let State::Pending { wait: wait @ (Wait::Turn | Wait::Backoff) } = &mut refund.state {
             let account = self.store.account_state(&refund.content.account).await?;

@@ -126,8 +126,8 @@ struct Watcher {
 struct Gone;
 
 impl Service {
-    /// Watches a refund. The receiver gets messages until the refund is final, the service drains or the store fails;
-    /// an error is the last message.
+    /// Watches a refund. The receiver gets messages until the refund is final, the service drains or the
+    /// store fails; an error is the last message.
     pub async fn watch(
         self: &Arc<Self>,
         caller: &Caller,
@@ -140,7 +140,8 @@ impl Service {
                 Some(Token::decode(token, &caller.name, watch.refund_id).map_err(wrong_token)?)
             }
         };
-        // Subscribed before the first read: a change in between is seen twice rather than missed, and told once.
+        // Subscribed before the first read: a change in between is seen twice rather than missed, and told
+        // once.
         let changes = self.store.changes();
         let refund = self.visible(caller, watch.refund_id).await?;
         if self.drain.is_cancelled() {

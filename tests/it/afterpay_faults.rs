@@ -1,4 +1,5 @@
-//! Every row of the sandbox's Afterpay table ends in the state that the rules give, with exactly one effect, or none.
+//! Every row of the sandbox's Afterpay table ends in the state that the rules give, with exactly one effect,
+//! or none.
 
 use std::time::Duration;
 

@@ -191,7 +191,8 @@ on_every_app! {
         let mut wish = request("u1", "1001", 1_000);
         wish.account = "nowhere".to_owned();
         let status = app.create(wish).await.unwrap_err();
-        assert_eq!((status.code(), status.get_details_error_info().unwrap().reason.as_str()), (Code::NotFound, "ACCOUNT_NOT_FOUND"));
+        assert_eq!(status.code(), Code::NotFound);
+        assert_eq!(status.get_details_error_info().unwrap().reason, "ACCOUNT_NOT_FOUND");
         let mut client = app.client().await;
         let get = GetRefundRequest { refund_id: "no uuid".to_owned(), view: 9 };
         let status = client.get_refund(get).await.unwrap_err();
@@ -204,18 +205,21 @@ on_every_app! {
         let refund = app.refund("s1", "1001").await;
         let mut client = app.client().await;
         let target = |id: &str| Some(stream_refund_status_request::Target::RefundId(id.to_owned()));
-        let of = |id: &str| StreamRefundStatusRequest { target: target(id), ..StreamRefundStatusRequest::default() };
+        let none = StreamRefundStatusRequest::default;
+        let of = |id: &str| StreamRefundStatusRequest { target: target(id), ..none() };
+        let token = || "x".to_owned();
         let nowhere = "00000000-0000-7000-8000-000000000000";
         let status = client.stream_refund_status(of(nowhere)).await.unwrap_err();
         assert_eq!(status.code(), Code::NotFound);
         let mut cases = vec![
             (StreamRefundStatusRequest::default(), "target"),
             (of("x"), "refund_id"),
-            (StreamRefundStatusRequest { resume_token: "x".to_owned(), ..of(&refund.refund_id) }, "resume_token"),
+            (StreamRefundStatusRequest { resume_token: token(), ..of(&refund.refund_id) }, "resume_token"),
             (StreamRefundStatusRequest { start: 7, ..of(&refund.refund_id) }, "start"),
         ];
         let start = StreamStart::Now.into();
-        cases.push((StreamRefundStatusRequest { start, resume_token: "x".to_owned(), ..of(&refund.refund_id) }, "start"));
+        let both = StreamRefundStatusRequest { start, resume_token: token(), ..of(&refund.refund_id) };
+        cases.push((both, "start"));
         for (message, field) in cases {
             let status = client.stream_refund_status(message).await.unwrap_err();
             assert_eq!(status.code(), Code::InvalidArgument);

@@ -32,7 +32,8 @@ on_every_app! {
         for n in 0..4 {
             ids.push(app.refund(&format!("rate{n}"), &format!("100{n}")).await.refund_id);
         }
-        app.wait_until(&ids[3], "waiting for a slot", |refund: &Refund| refund.waits_for() == Wait::Slot).await;
+        let waits = |refund: &Refund| refund.waits_for() == Wait::Slot;
+        app.wait_until(&ids[3], "waiting for a slot", waits).await;
         let mut sent = Vec::new();
         for (n, id) in ids.iter().enumerate() {
             app.wait_for(id, State::Succeeded).await;

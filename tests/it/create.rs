@@ -98,7 +98,8 @@ on_every_app! {
         let status = app.create(wish).await.unwrap_err();
         assert_eq!(status.code(), Code::FailedPrecondition);
         let info = status.get_details_error_info().unwrap();
-        assert_eq!((info.reason.as_str(), info.metadata["remaining_minor"].as_str()), ("AMOUNT_EXCEEDS_REMAINING", "500"));
+        assert_eq!(info.reason, "AMOUNT_EXCEEDS_REMAINING");
+        assert_eq!(info.metadata["remaining_minor"], "500");
         assert!(!app.create(request("r1", "1001", 400)).await.unwrap().replayed);
     }
 
@@ -112,7 +113,8 @@ on_every_app! {
         let (accepted, refused): (Vec<_>, Vec<_>) = all.into_iter().partition(Result::is_ok);
         assert_eq!((accepted.len(), refused.len()), (1, 7));
         for status in refused {
-            assert_eq!(status.unwrap_err().get_details_error_info().unwrap().reason, "AMOUNT_EXCEEDS_REMAINING");
+            let info = status.unwrap_err().get_details_error_info().unwrap();
+            assert_eq!(info.reason, "AMOUNT_EXCEEDS_REMAINING");
         }
         let id = accepted.into_iter().next().unwrap().unwrap().refund.unwrap().refund_id;
         app.wait_for(&id, State::Succeeded).await;
@@ -148,7 +150,8 @@ on_every_app! {
     }
 
     async fn a_purchase_too_old_is_refused_before_any_call(app: &mut TestApp) {
-        // The caller says when: refused at once. The caller does not: the preflight tells, and nothing is sent.
+        // The caller says when: refused at once. The caller does not: the preflight tells, and nothing is
+        // sent.
         let refund = app.refund("d1", "5001").await;
         let refund = app.wait_for(&refund.refund_id, State::Failed).await;
         assert_eq!(refund.failure.unwrap().reason(), FailureReason::RefundWindowExpired);

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use refunds::domain::timestamp::Timestamp;
+use refunds::grpc::proto::StatusEvent;
 use refunds::grpc::proto::refund::State;
 use refunds::service::{Clock, Interrupt, Point, SystemClock};
 
@@ -55,9 +56,9 @@ on_every_app! {
             .map(|a| (a.outcome.as_str(), a.failure_phase.as_str()))
             .collect();
         assert_eq!(sends, [("not_sent", "before_send"), ("succeeded", "")]);
-        let posts = app.sandbox.calls("1001").await.into_iter().filter(|call| call["method"] == "POST").count();
-        assert_eq!(posts, 1);
-        let states: Vec<_> = history.events.iter().map(|e| e.state()).collect();
+        let calls = app.sandbox.calls("1001").await;
+        assert_eq!(calls.iter().filter(|call| call["method"] == "POST").count(), 1);
+        let states: Vec<_> = history.events.iter().map(StatusEvent::state).collect();
         let expected = [State::Pending, State::Sending, State::Pending, State::Sending, State::Succeeded];
         assert_eq!(states, expected);
     }

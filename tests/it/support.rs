@@ -57,7 +57,9 @@ macro_rules! on_databases {
 /// Makes of one async test of the whole service a test on SQLite and one on PostgreSQL.
 macro_rules! on_every_app {
     ($($(#[$meta:meta])* async fn $name:ident($app:ident: &mut TestApp) $body:block)+) => {
-        $($crate::support::on_every_app! { @one [(sqlite Sqlite) (postgres Postgres)] $(#[$meta])* $name $app $body })+
+        $($crate::support::on_every_app! {
+            @one [(sqlite Sqlite) (postgres Postgres)] $(#[$meta])* $name $app $body
+        })+
     };
     (@one [$(($test:ident $kind:ident))+] $(#[$meta:meta])* $name:ident $app:ident $body:block) => {
         mod $name {
@@ -82,7 +84,9 @@ macro_rules! on_every_app {
 /// Makes of one async test of real processes a test on SQLite and one on PostgreSQL.
 macro_rules! on_every_url {
     ($($(#[$meta:meta])* async fn $name:ident($url:ident: &str) $body:block)+) => {
-        $($crate::support::on_every_url! { @one [(sqlite Sqlite) (postgres Postgres)] $(#[$meta])* $name $url $body })+
+        $($crate::support::on_every_url! {
+            @one [(sqlite Sqlite) (postgres Postgres)] $(#[$meta])* $name $url $body
+        })+
     };
     (@one [$(($test:ident $kind:ident))+] $(#[$meta:meta])* $name:ident $url:ident $body:block) => {
         mod $name {

@@ -238,7 +238,8 @@ on_every_url! {
         let status = client(&told.address).create_refund(nobody).await.unwrap_err();
         assert_eq!(status.code(), Code::Unauthenticated);
         let mut cards = request("r4", "1001", 1_000);
-        cards.metadata = HashMap::from([("pan", CARD), (CARD, "x")].map(|(k, v)| (k.to_owned(), v.to_owned())));
+        let entries = [("pan", CARD), (CARD, "x")];
+        cards.metadata = HashMap::from(entries.map(|(k, v)| (k.to_owned(), v.to_owned())));
         cards.notes = format!("card {CARD}");
         cards.provider_reason = CARD.to_owned();
         cards.email = format!("{CARD}@example.com");

@@ -79,25 +79,13 @@ fn make_directory(path: &Path) -> Result<(), Error> {
         .map_err(|source| Error::Io { what: format!("cannot make the directory {}", path.display()), source })
 }
 
+/// What `dev` says when it is ready: calls to paste.
 fn welcome(app: &App, sandbox: &str) -> Result<(), Error> {
-    let address = app.local_addr();
-    say(&format!(
-        r#"
-refunds is serving on {address} (plaintext, loopback), the imitated providers on {sandbox}
-
-Give AUD 10.00 back:
-  grpcurl -plaintext -d '{{"request_id":"a1","account":"afterpay","payment":{{"order_id":"100101768366","amount":{{"currency_code":"AUD","amount_minor":"1000"}}}},"reason":"REASON_REQUESTED_BY_CUSTOMER"}}' {address} refunds.v1.RefundService/CreateRefund
-
-Read it, with every step (put the refund_id of the answer in):
-  grpcurl -plaintext -d '{{"refund_id":"<id>","view":"REFUND_VIEW_FULL"}}' {address} refunds.v1.RefundService/GetRefund
-
-Watch it:
-  grpcurl -plaintext -d '{{"refund_id":"<id>"}}' {address} refunds.v1.RefundService/StreamRefundStatus
-
-See what the provider did:
-  curl -s {sandbox}/ledger
-
-Without a token you call as "dev"; -H 'authorization: Bearer {OPERATOR_TOKEN}' calls as "operator", Bearer {CALLER_TOKEN} as "dev".
-"#
-    ))
+    let address = app.local_addr().to_string();
+    let text = include_str!("welcome.txt")
+        .replace("<address>", &address)
+        .replace("<sandbox>", sandbox)
+        .replace("<operator-token>", OPERATOR_TOKEN)
+        .replace("<caller-token>", CALLER_TOKEN);
+    say(&text)
 }

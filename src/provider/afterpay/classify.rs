@@ -12,7 +12,7 @@ use crate::domain::reason::FailureReason;
 use crate::domain::refund::{Failure, Refund, Success};
 use crate::domain::timestamp::Timestamp;
 
-/// How long an account keeps quiet after a 429 that does not say how long, seconds. [assumed]
+/// How long an account keeps quiet after a 429 that does not say how long, seconds. \[assumed]
 pub(super) const QUIET_S: u64 = 30;
 
 const CORRELATION: &str = "http-correlation-id";

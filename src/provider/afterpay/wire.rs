@@ -11,7 +11,7 @@ use crate::domain::content::Payment;
 use crate::domain::money::{Currency, Money};
 use crate::domain::refund::Refund;
 
-/// The body of a refund request, in the contract's order. [contract]
+/// The body of a refund request, in the contract's order. \[contract]
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct RefundRequest<'a> {
@@ -34,7 +34,7 @@ pub(super) fn refund_request(refund: &Refund, payment: &Payment) -> Result<Vec<u
     })
 }
 
-/// Money: decimal text with two places, and an ISO 4217 code. [doc]
+/// Money: decimal text with two places, and an ISO 4217 code. \[doc]
 #[derive(Serialize, Deserialize)]
 pub(super) struct Amount {
     amount: String,
@@ -49,7 +49,7 @@ impl Amount {
     }
 }
 
-/// The answer to a refund: the request's parameters echoed, and two more. [contract]
+/// The answer to a refund: the request's parameters echoed, and two more. \[contract]
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct RefundReply {
@@ -60,7 +60,7 @@ pub(super) struct RefundReply {
     pub(super) refunded_at: Option<Value>,
 }
 
-/// The body of every error. [doc]
+/// The body of every error. \[doc]
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct ErrorReply {
@@ -88,7 +88,7 @@ pub(super) fn envelope(status: u16, body: &[u8]) -> Option<Envelope> {
     })
 }
 
-/// A payment as it is read back. [doc]
+/// A payment as it is read back. \[doc]
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct PaymentReply {
@@ -101,7 +101,7 @@ pub(super) struct PaymentReply {
     pub(super) events: Option<Vec<PaymentEvent>>,
 }
 
-/// A refund of a payment, or a void. [doc]
+/// A refund of a payment, or a void. \[doc]
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct PaymentRefund {
@@ -113,7 +113,7 @@ pub(super) struct PaymentRefund {
     pub(super) refunded_at: Option<Value>,
 }
 
-/// Something that happened to a payment. [doc]
+/// Something that happened to a payment. \[doc]
 #[derive(Deserialize)]
 pub(super) struct PaymentEvent {
     pub(super) id: Option<Value>,

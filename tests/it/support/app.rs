@@ -31,8 +31,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// The rest between two looks.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
-/// Everything short, so that a test of a day's schedule takes seconds. The law's own numbers (window, age of a
-/// refusal) stay in proportion: tests that need them real move the clock.
+/// Everything short, so that a test of a day's schedule takes seconds. The law's own numbers (window, age of
+/// a refusal) stay in proportion: tests that need them real move the clock.
 const SETTINGS: &[(&str, &str)] = &[
     ("REFUNDS__SERVER__LISTEN", "127.0.0.1:0"),
     ("REFUNDS__SERVER__SHUTDOWN_GRACE_MS", "20000"),
