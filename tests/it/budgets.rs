@@ -49,7 +49,7 @@ on_every_app! {
         app.pause().await;
         app.set(&[
             ("REFUNDS__ACCOUNTS__AFTERPAY__SCHEDULE__BREAKER_FAILURES", "3"),
-            ("REFUNDS__ACCOUNTS__AFTERPAY__SCHEDULE__BREAKER_OPEN_MS", "1500"),
+            ("REFUNDS__ACCOUNTS__AFTERPAY__SCHEDULE__BREAKER_OPEN_MS", "4000"),
         ]);
         app.resume().await;
         app.sandbox.next(&["error_500"; 3]).await;
