@@ -11,6 +11,9 @@ use refunds::service::{Clock, Interrupt, Point, SystemClock};
 use super::support::app::TestApp;
 use super::support::on_every_app;
 
+/// Longer than the lease of these tests, shorter than a slot may be old: the lease alone forbids the send.
+const ASLEEP_S: u64 = 4;
+
 /// The real clocks of a machine that was asleep for a while.
 #[derive(Default)]
 struct Slept(AtomicU64);
@@ -31,7 +34,7 @@ struct SleepAfterIntent(Arc<Slept>);
 impl Interrupt for SleepAfterIntent {
     fn at(&self, point: Point) {
         if point == Point::AfterIntent {
-            let _already_slept = self.0.0.compare_exchange(0, 60, Ordering::SeqCst, Ordering::SeqCst);
+            let _already_slept = self.0.0.compare_exchange(0, ASLEEP_S, Ordering::SeqCst, Ordering::SeqCst);
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Kill -9 at each named point and in the middle of a call: nothing is lost and nothing is doubled.
 
+use refunds::grpc::proto::refund::State;
 use refunds::service::Point;
 use tonic::Code;
 
@@ -21,6 +22,8 @@ async fn recovers(scene: &Scene, order: &str, acknowledged: Option<String>, dead
     assert_eq!(effects(scene.sandbox, order).await.len(), 1, "{got:#?}");
     for (n, event) in got.events.iter().enumerate() {
         assert_eq!(event.sequence, i64::try_from(n).unwrap() + 1);
+        // A missing record is never read as "not sent".
+        assert!(event.previous_state() != State::Sending || event.state() != State::Pending, "{got:#?}");
     }
 }
 
