@@ -9,6 +9,7 @@ use refunds::grpc::proto::refund::State;
 use refunds::grpc::proto::stream_refund_status_request::Target;
 use refunds::grpc::proto::stream_refund_status_response::Message;
 use refunds::grpc::proto::{Refund, StreamRefundStatusRequest, StreamStart};
+use sea_orm::ConnectionTrait;
 use tokio::time::{Instant, timeout};
 use tonic::{Code, Status, Streaming};
 use tonic_types::StatusExt;
@@ -216,6 +217,29 @@ on_every_app! {
             assert_eq!(fields, ["resume_token"], "{what}");
         }
         assert_eq!(told(app, resumed(&id, &own)).await, []);
+    }
+
+    async fn a_token_older_than_the_history_kept_is_told_so_and_never_a_silent_gap(app: &mut TestApp) {
+        let id = app.refund("g1", "9941001").await.refund_id;
+        let mut stream = open(app, of(&id)).await.unwrap();
+        let token = next(&mut stream).await.unwrap().unwrap().1;
+        let all = rest(stream).await;
+        app.pause().await;
+        let raw = sea_orm::Database::connect(app.url.url.as_str()).await.unwrap();
+        raw.execute_unprepared("DELETE FROM events WHERE sequence = 3").await.unwrap();
+        raw.close().await.unwrap();
+        app.resume().await;
+        let mut stream = open(app, resumed(&id, &token)).await.unwrap();
+        let status = loop {
+            match next(&mut stream).await {
+                Ok(told) => assert_eq!(told.unwrap().0, Seen::Status(State::Sending, 2)),
+                Err(status) => break status,
+            }
+        };
+        assert_eq!((status.code(), reason(&status).as_str()), (Code::OutOfRange, "HISTORY_GONE"));
+        // From behind the gap it goes on.
+        let behind = all.iter().find(|(seen, _)| *seen == ALL[2]).unwrap();
+        assert_eq!(told(app, resumed(&id, &behind.1)).await, ALL[3..]);
     }
 
     async fn another_callers_refund_cannot_be_watched(app: &mut TestApp) {
