@@ -179,12 +179,12 @@ fn settings_that_cannot_work_are_refused_without_repeating_a_secret() {
         }),
         ("read", {
             let mut s = base();
-            s.read = std::time::Duration::ZERO;
+            s.read = Duration::ZERO;
             s
         }),
         ("connect", {
             let mut s = base();
-            s.connect = std::time::Duration::ZERO;
+            s.connect = Duration::ZERO;
             s
         }),
     ];
