@@ -74,7 +74,7 @@ impl Worker {
             account: refund.content.account.clone(),
             attempt: Some(AttemptRecord::Whole(Box::new(attempt))),
             members: vec![Member { lease: self.claimed.lease.clone(), change, keep }],
-            signals: signals.into_iter().map(readable).collect(),
+            signals: signals.into_iter().map(|signal| readable(signal, self.claimed.probe)).collect(),
             snapshot,
             trace_id: trace_id(),
         };
@@ -138,10 +138,10 @@ impl Worker {
 }
 
 /// That a lookup was answered says less of the account than that a send was.
-fn readable(signal: Signal) -> Signal {
+fn readable(signal: Signal, probe: bool) -> Signal {
     match signal {
-        Signal::Healthy => Signal::Readable,
-        Signal::Readable | Signal::Block(_) | Signal::Throttle(_) | Signal::Trouble => signal,
+        Signal::Healthy => Signal::Readable { probe },
+        Signal::Readable { .. } | Signal::Block(_) | Signal::Throttle(_) | Signal::Trouble => signal,
     }
 }
 

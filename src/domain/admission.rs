@@ -207,11 +207,11 @@ impl AccountState {
                     state.failures = 0;
                     state.open_until = None;
                 }
-                Signal::Readable => {
+                Signal::Readable { probe } => {
                     // Only the credentials are shown to be fine; a missing right or a failing send is not
                     // mended by it.
                     state.blocked = state.blocked.filter(|block| block.cause != BlockCause::Credentials);
-                    if state.open_until.take().is_some() {
+                    if *probe && state.open_until.take().is_some() {
                         state.failures = policy.breaker_failures.saturating_sub(1);
                     }
                 }
@@ -258,4 +258,67 @@ pub struct Admitted {
 /// `base` doubled `times` times, at most `max`.
 pub(super) fn doubled(base: Duration, times: u32, max: Duration) -> Duration {
     base.checked_mul(1_u32.checked_shl(times.min(31)).unwrap_or(u32::MAX)).map_or(max, |d| d.min(max))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn policy() -> AdmissionPolicy {
+        AdmissionPolicy {
+            breaker_failures: 3,
+            breaker_open: Duration::from_secs(30),
+            probe_base: Duration::from_mins(1),
+            probe_max: Duration::from_mins(15),
+            retry_tokens_max: 10,
+            retry_cost: 5,
+            retry_refill_per_s: 1,
+            rate: None,
+        }
+    }
+
+    fn after(signals: &[Signal]) -> AccountState {
+        AccountState::default().observe(signals, &policy(), Timestamp::EPOCH)
+    }
+
+    #[test]
+    fn only_a_send_or_the_probes_own_look_closes_the_breaker() {
+        let open = after(&[Signal::Trouble, Signal::Trouble, Signal::Trouble]);
+        assert_eq!(open.claimable(Timestamp::EPOCH), Claimable::Nothing);
+        assert_eq!(open.claimable(Timestamp::EPOCH.plus(Duration::from_secs(30))), Claimable::Probe);
+        let seen = |signal| open.observe(&[signal], &policy(), Timestamp::EPOCH).open_until;
+        assert!(seen(Signal::Readable { probe: false }).is_some());
+        assert_eq!(seen(Signal::Readable { probe: true }), None);
+        assert_eq!(seen(Signal::Healthy), None);
+    }
+
+    #[test]
+    fn a_look_ends_a_block_for_credentials_and_no_other() {
+        let blocked = |cause| after(&[Signal::Block(cause), Signal::Readable { probe: true }]).blocked;
+        assert_eq!(blocked(BlockCause::Credentials), None);
+        assert!(blocked(BlockCause::Permission).is_some());
+        assert!(blocked(BlockCause::Configuration).is_some());
+    }
+
+    #[test]
+    fn probes_of_a_blocked_account_come_ever_more_rarely() {
+        let mut state = AccountState::default();
+        let mut waits = Vec::new();
+        for _ in 0..6 {
+            state = state.observe(&[Signal::Block(BlockCause::Permission)], &policy(), Timestamp::EPOCH);
+            waits.push(state.blocked.as_ref().unwrap().probe_at.since(Timestamp::EPOCH).as_secs() / 60);
+        }
+        assert_eq!(waits, [1, 2, 4, 8, 15, 15]);
+    }
+
+    #[test]
+    fn resends_spend_a_budget_that_refills() {
+        let ask = Ask { probe: false, resend: true };
+        let spend = |state: &AccountState, now| state.admit(&policy(), None, ask, now);
+        let state = spend(&AccountState::default(), Timestamp::EPOCH).unwrap().account;
+        let state = spend(&state, Timestamp::EPOCH).unwrap().account;
+        let wait = spend(&state, Timestamp::EPOCH).unwrap_err();
+        assert_eq!((wait.wait, wait.delay), (Wait::Backoff, Duration::from_secs(5)));
+        assert!(spend(&state, Timestamp::EPOCH.plus(wait.delay)).is_ok());
+    }
 }

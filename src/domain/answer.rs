@@ -77,14 +77,17 @@ pub enum Signal {
     /// A send was answered as the contract says: closes the breaker, ends a block.
     Healthy,
     /// A lookup was answered as the contract says. The credentials are fine; whether sends are is not known.
-    Readable,
+    Readable {
+        /// Whether it was the probe of an open breaker: any other look may have begun before it opened.
+        probe: bool,
+    },
 }
 
 /// The longest quiet that signals ask for.
 pub fn asked_quiet(signals: &[Signal]) -> Option<Duration> {
     let quiet = signals.iter().filter_map(|signal| match signal {
         Signal::Throttle(quiet) => Some(*quiet),
-        Signal::Block(_) | Signal::Trouble | Signal::Healthy | Signal::Readable => None,
+        Signal::Block(_) | Signal::Trouble | Signal::Healthy | Signal::Readable { .. } => None,
     });
     quiet.max()
 }
