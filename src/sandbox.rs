@@ -22,6 +22,7 @@ mod reply;
 mod settings;
 mod shared;
 mod wire;
+mod worldline;
 
 use provider::Provider;
 use shared::{Closer, Shared};
@@ -30,6 +31,12 @@ use shared::{Closer, Shared};
 pub const AFTERPAY_MERCHANT_ID: &str = "600032000";
 /// The secret key of the sandbox's Afterpay account (password of Basic authentication).
 pub const AFTERPAY_SECRET: &str = "sandbox-secret";
+/// The merchant id (`mid`) that the sandbox's Worldline account covers.
+pub const WORLDLINE_MID: u64 = 1_570_616_552;
+/// The bearer token that the sandbox's Worldline account always takes.
+pub const WORLDLINE_TOKEN: &str = "sandbox-token";
+/// The issuer (`iss`) that an assertion for a Worldline token must name.
+pub const WORLDLINE_ISSUER: &str = "application-1@123456789";
 
 /// How long a stopping sandbox waits for connections that are in the middle of a message.
 const STOP_GRACE_MS: u64 = 1_000;
@@ -158,7 +165,9 @@ impl Sandbox {
 /// The tables of behaviours of all providers, as the Markdown that `README.md` holds.
 pub fn behaviour_tables() -> String {
     let mut text = String::new();
-    for (name, behaviours) in [(afterpay::NAME, afterpay::described())] {
+    for (name, behaviours) in
+        [(afterpay::NAME, afterpay::described()), (worldline::NAME, worldline::described())]
+    {
         let _ = write!(text, "#### {name}\n\n| Code | Name | Calls | What happens |\n|---|---|---|---|\n");
         for behaviour in behaviours {
             let _ = writeln!(
@@ -173,5 +182,8 @@ pub fn behaviour_tables() -> String {
 
 /// Every provider of the sandbox; each is mounted under its own name.
 fn providers(shared: &Arc<Shared>) -> Vec<Arc<dyn Provider>> {
-    vec![Arc::new(afterpay::Afterpay::new(Arc::clone(shared)))]
+    vec![
+        Arc::new(afterpay::Afterpay::new(Arc::clone(shared))),
+        Arc::new(worldline::Worldline::new(Arc::clone(shared))),
+    ]
 }

@@ -35,6 +35,7 @@ pub(super) fn router(shared: &Arc<Shared>, providers: &[Arc<dyn Provider>]) -> R
         .route("/control/{provider}/behaviours", get(behaviours))
         .route("/control/{provider}/next", post(script_next))
         .route("/control/{provider}/orders/{id}", put(put_order))
+        .route("/control/{provider}/keys", put(add_key).delete(forget_keys))
         .with_state(desk)
 }
 
@@ -53,6 +54,10 @@ impl Desk {
         found.ok_or_else(|| {
             failed(StatusCode::NOT_FOUND, &format!("{name}: is not a provider of this sandbox"))
         })
+    }
+
+    fn catch_up(&self) {
+        self.providers.iter().for_each(|provider| provider.catch_up());
     }
 }
 
@@ -100,12 +105,14 @@ impl Filter {
 }
 
 async fn ledger(State(desk): State<Desk>, Query(filter): Query<Filter>) -> Json<Value> {
+    desk.catch_up();
     let inner = desk.shared.lock();
     let effects: Vec<_> = inner.ledger.effects().iter().filter(|effect| filter.takes(effect)).collect();
     Json(json!({"effects": effects}))
 }
 
 async fn summary(State(desk): State<Desk>, Query(filter): Query<Filter>) -> Json<Value> {
+    desk.catch_up();
     let inner = desk.shared.lock();
     let effects: Vec<_> = inner.ledger.effects().iter().filter(|effect| filter.takes(effect)).collect();
     let mut totals: BTreeMap<&str, BTreeMap<&str, i64>> = BTreeMap::new();
@@ -204,4 +211,12 @@ async fn put_order(
 ) -> Answer {
     let change: Value = parsed(&body)?;
     desk.provider(&name)?.put_order(&id, &change).map(Json).map_err(refused)
+}
+
+async fn add_key(State(desk): State<Desk>, Path(name): Path<String>, body: Bytes) -> Answer {
+    desk.provider(&name)?.add_key(&body).map(Json).map_err(refused)
+}
+
+async fn forget_keys(State(desk): State<Desk>, Path(name): Path<String>) -> Answer {
+    desk.provider(&name)?.forget_keys().map(Json).map_err(refused)
 }

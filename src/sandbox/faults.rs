@@ -84,6 +84,8 @@ pub(super) enum Lookup {
     Fails(u32),
     /// Refunds made here are never shown.
     HidesRefunds,
+    /// Refunds are shown from `later_ms` after their arrival on.
+    Lags,
     NotFound,
     /// Another order's data come back.
     OtherOrder,

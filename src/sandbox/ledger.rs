@@ -31,6 +31,9 @@ pub(super) struct Effect {
     pub(super) at_ms: i64,
     /// Which refund call on the order this was, from 1.
     pub(super) call: u32,
+    /// What this provider alone knows of the refund.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) detail: Option<Value>,
 }
 
 /// One line of the ledger file.
@@ -45,6 +48,8 @@ pub(super) enum Line {
     Order { provider: String, id: String, data: Value },
     /// A call on an order with a script was answered: `calls` in all, `taken` steps of the script used up.
     Step { provider: String, id: String, calls: u32, taken: usize },
+    /// Something without an effect that a provider must know after a restart; `id` is what it is about.
+    Record { provider: String, id: String, data: Value },
 }
 
 /// The ledger of one sandbox.
@@ -87,7 +92,7 @@ impl Ledger {
             match line {
                 Line::Opened { at_ms } => ledger.opened_ms = *at_ms,
                 Line::Effect(effect) => ledger.remember(effect.clone()),
-                Line::Order { .. } | Line::Step { .. } => {}
+                Line::Order { .. } | Line::Step { .. } | Line::Record { .. } => {}
             }
         }
         Ok((ledger, lines))
@@ -118,7 +123,8 @@ impl Ledger {
         u64::try_from(self.effects.len()).unwrap_or(u64::MAX).saturating_add(1)
     }
 
-    /// Writes an effect down. An effect that could not be written did not take place.
+    /// Writes an effect down. An effect that could not be written did not take place. One with the number of
+    /// an earlier effect takes its place: a refund that grew, or was taken back.
     pub(super) fn commit(&mut self, effect: Effect) -> Result<(), Error> {
         let line = Line::Effect(effect);
         self.write(&line)?;
@@ -162,6 +168,11 @@ impl Ledger {
     }
 
     fn remember(&mut self, effect: Effect) {
+        let position = usize::try_from(effect.number).ok().and_then(|number| number.checked_sub(1));
+        if let Some(earlier) = position.and_then(|position| self.effects.get_mut(position)) {
+            *earlier = effect;
+            return;
+        }
         let key = order_key(&effect.provider, &effect.order_id);
         self.by_order.entry(key).or_default().push(self.effects.len());
         self.effects.push(effect);

@@ -60,6 +60,20 @@ pub(super) trait Provider: Send + Sync + fmt::Debug {
     /// Puts behaviours before the next calls of whatever order.
     fn script_next(&self, names: &[String]) -> Result<(), Refused>;
 
+    /// Does what time alone has brought about since the last call, so that the ledger shows it.
+    fn catch_up(&self) {}
+
+    /// Registers a public key, for providers that take tokens signed by the caller; answers with those now
+    /// active.
+    fn add_key(&self, _pem: &[u8]) -> Result<Value, Refused> {
+        Err(Refused(format!("{}: takes no keys", self.name())))
+    }
+
+    /// Forgets all registered keys.
+    fn forget_keys(&self) -> Result<Value, Refused> {
+        Err(Refused(format!("{}: takes no keys", self.name())))
+    }
+
     /// Takes its part of a ledger that was read back.
     fn restore(&self, line: &Line);
 

@@ -21,6 +21,13 @@ pub(super) struct Settings {
     pub(super) drip_ms: u64,
     /// Seconds added to the sandbox's clock; may be negative.
     pub(super) clock_offset_s: i64,
+    /// How long after its arrival a refund is decided, or taken back, where only time does it.
+    pub(super) later_ms: u64,
+    /// For how long an exchanged access token is good.
+    pub(super) token_life_s: u64,
+    /// Where Worldline looks for the idempotency id, which its documents do not say: a JSON pointer into the
+    /// body, `header:{name}` or `query:{name}`; the first that is there counts.
+    pub(super) request_id_places: Vec<String>,
 }
 
 impl Default for Settings {
@@ -33,6 +40,9 @@ impl Default for Settings {
             retry_after_s: 1,
             drip_ms: 100,
             clock_offset_s: 0,
+            later_ms: 2_000,
+            token_life_s: 300,
+            request_id_places: vec!["/requestId".to_owned()],
         }
     }
 }
