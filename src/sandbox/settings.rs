@@ -25,6 +25,8 @@ pub(super) struct Settings {
     pub(super) later_ms: u64,
     /// For how long an exchanged access token is good.
     pub(super) token_life_s: u64,
+    /// The behaviour with which Worldline answers every exchange of an assertion; none is ordinary.
+    pub(super) token_behaviour: Option<String>,
     /// Where Worldline looks for the idempotency id, which its documents do not say: a JSON pointer into the
     /// body, `header:{name}` or `query:{name}`; the first that is there counts.
     pub(super) request_id_places: Vec<String>,
@@ -42,6 +44,7 @@ impl Default for Settings {
             clock_offset_s: 0,
             later_ms: 2_000,
             token_life_s: 300,
+            token_behaviour: None,
             request_id_places: vec!["/requestId".to_owned()],
         }
     }

@@ -177,7 +177,7 @@ impl Provider for Worldline {
             let plain = match admit(&self, &incoming) {
                 Ok(Route::Refund(id)) => return refund::post(&self, &id, &incoming).await,
                 Ok(Route::Order(id)) => return read::order(&self, &id),
-                Ok(Route::Token) => token::exchange(&self, &incoming),
+                Ok(Route::Token) => return token::answer(&self, &incoming),
                 Err(Turned::Problem(problem)) => problem.answer(),
                 Err(Turned::NoSuchPath) => Plain::html(404, "Not Found"),
             };
@@ -206,6 +206,9 @@ impl Provider for Worldline {
         let elsewhere = change.refund_elsewhere.as_ref();
         let elsewhere = elsewhere.map(|text| order::minor("refund_elsewhere", text, &order.currency));
         let elsewhere = elsewhere.transpose()?;
+        if elsewhere.is_some_and(|minor| state.book.split(id, &order.payments(id), minor, false).is_none()) {
+            return Err(Refused("refund_elsewhere exceeds what is left".to_owned()));
+        }
         let restart = change.behaviours.is_some();
         let earlier = state.made.get(id).and_then(|made| made.behaviours.clone());
         let made = Made { order, behaviours: change.behaviours.or(earlier) };
@@ -218,7 +221,7 @@ impl Provider for Worldline {
         }
         if let Some(minor) = elsewhere {
             settle::elsewhere(&mut state, &mut inner, id, minor)
-                .map_err(|_| Refused("refund_elsewhere exceeds what is left".to_owned()))?;
+                .map_err(|problem| Refused(format!("refund_elsewhere: {problem:?}")))?;
         }
         Ok(data)
     }

@@ -9,3 +9,11 @@ mod control;
 mod faults;
 #[cfg(test)]
 mod wire;
+#[cfg(test)]
+mod worldline;
+#[cfg(test)]
+mod worldline_courses;
+#[cfg(test)]
+mod worldline_faults;
+#[cfg(test)]
+mod worldline_tokens;

@@ -1,6 +1,9 @@
 //! The refunds that Worldline has taken, with what each of their transactions has come to.
 
-use std::collections::{BTreeSet, HashMap};
+use std::{
+    collections::{BTreeSet, HashMap},
+    iter,
+};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -8,7 +11,7 @@ use serde_json::{Value, json};
 use super::{
     NAME, money,
     order::{Order, Payment},
-    plan::{Face, Kind, Plan, When},
+    plan::{self, Face, Kind, Plan, When},
     problem::{self, Problem},
     table,
 };
@@ -117,11 +120,48 @@ pub(super) struct Book {
 }
 
 impl Book {
-    pub(super) fn next_number(&self) -> u64 {
-        u64::try_from(self.refunds.len()).unwrap_or(u64::MAX).saturating_add(1)
+    /// A refund that is not yet written down, as somebody else makes one: without a key and as a `Credit`. Of
+    /// `faces` the last holds for all further parts.
+    pub(super) fn begun(
+        &mut self,
+        order_id: &str,
+        currency: &str,
+        parts: Vec<(u64, i64)>,
+        faces: &[Face],
+        now_ms: i64,
+    ) -> Refund {
+        let minor = parts.iter().map(|(_, minor)| minor).sum();
+        let last = faces.last().copied().unwrap_or(plan::GIVEN);
+        let faces = faces.iter().copied().chain(iter::repeat(last));
+        let part = |((reference, minor), face)| Part {
+            id: self.new_id(),
+            reference,
+            minor,
+            face,
+            cancel_id: None,
+            changed_ms: now_ms,
+        };
+        let parts = parts.into_iter().zip(faces).map(part).collect();
+        Refund {
+            number: u64::try_from(self.refunds.len()).unwrap_or(u64::MAX).saturating_add(1),
+            order_id: order_id.to_owned(),
+            request_id: None,
+            minor,
+            currency: currency.to_owned(),
+            transaction_id: None,
+            parts,
+            kind: Kind::Credit,
+            at_ms: now_ms,
+            call: 0,
+            behaviour: table::OK.name.to_owned(),
+            replays: 0,
+            reads: 0,
+            turned: false,
+            effect: None,
+        }
     }
 
-    pub(super) fn new_id(&mut self) -> u64 {
+    fn new_id(&mut self) -> u64 {
         self.last_id = self.last_id.max(TRANSACTION_ID_BASE) + 1;
         self.last_id
     }
@@ -229,7 +269,7 @@ impl Book {
             return refund;
         };
         let payments = order.payments(&refund.order_id);
-        let faces = faces.iter().chain(std::iter::repeat(faces.last().unwrap_or(&super::plan::GIVEN)));
+        let faces = faces.iter().chain(iter::repeat(faces.last().unwrap_or(&plan::GIVEN)));
         for (part, &face) in refund.parts.iter_mut().zip(faces) {
             if part.face == face {
                 continue;

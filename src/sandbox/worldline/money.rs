@@ -31,7 +31,7 @@ pub(super) fn read(object: Option<&Value>) -> Result<(i64, String), &'static Pro
     let amount = field("amount").ok_or(&problem::AMOUNT_MISSING)?;
     let currency = field("currency").and_then(Value::as_str).ok_or(&problem::CURRENCY_INVALID)?;
     let decimals = decimals(currency).ok_or(&problem::CURRENCY_INVALID)?;
-    // A string is refused [assumed], and so is an exponent: a client that sends one writes its money as a float.
+    // A string is refused [assumed], and so is an exponent: who sends one writes money as a float.
     let Value::Number(number) = amount else {
         return Err(&problem::AMOUNT_INVALID);
     };

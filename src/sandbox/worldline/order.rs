@@ -134,7 +134,7 @@ mod tests {
         assert_eq!(facts("wl-jpy-1"), order("JPY", &[100_000]));
         assert_eq!(facts("wl-kwd-1"), order("KWD", &[1_000_000]));
         assert_eq!(facts("wl-9941-x"), order("EUR", &[100_000]));
-        assert_eq!(facts("wl-9990-x"), order("EUR", &[60_000, 40_000]));
+        assert_eq!(facts("wl-9991-x"), order("EUR", &[60_000, 40_000]));
         for unknown in ["wl-0-a", "wl-1", "wl-3-a", "wl-99", "wl-99xx-a", "order_example_2", ""] {
             assert_eq!(facts(unknown), None, "{unknown}");
         }

@@ -51,14 +51,23 @@ pub(super) async fn post(worldline: &Worldline, id: &str, incoming: &Incoming) -
 
 /// Gives what the API says the form that the behaviour wants.
 fn dress(worldline: &Worldline, row: &Row, said: Option<Result<Settled, &'static Problem>>) -> Reply {
-    let plain = |said: Option<Result<OrderObject, &'static Problem>>| match said {
-        Some(Ok(order)) => super::answer(&order),
+    let form = |settled: Settled| match row.answer {
+        Answer::Own(Own::Alter(alteration)) => altered(settled, alteration),
+        Answer::Own(Own::CourseListed(_)) => settled.listed,
+        _ => settled.usual,
+    };
+    let usual = match said {
+        Some(Ok(settled)) => super::answer(&form(settled)),
         Some(Err(problem)) => problem.answer(),
         None => Plain::empty(500),
     };
-    let usual = |said: Option<Result<Settled, _>>| said.map(|said| said.map(|settled| settled.usual));
+    spoil(worldline, row, usual)
+}
+
+/// Puts what a behaviour answers in the place of the usual answer.
+pub(super) fn spoil(worldline: &Worldline, row: &Row, usual: Plain) -> Reply {
     let Answer::Own(own) = row.answer else {
-        return row.answer.mangle(plain(usual(said)));
+        return row.answer.mangle(usual);
     };
     Reply::Plain(match own {
         Own::Problem(problem) => problem.answer(),
@@ -69,9 +78,7 @@ fn dress(worldline: &Worldline, row: &Row, said: Option<Result<Settled, &'static
         }
         Own::Html(status, title) => Plain::html(status, title),
         Own::Bare(status) => Plain::empty(status),
-        Own::Alter(alteration) => plain(said.map(|said| said.map(|settled| altered(settled, alteration)))),
-        Own::Course(_) => plain(usual(said)),
-        Own::CourseListed(_) => plain(said.map(|said| said.map(|settled| settled.listed))),
+        Own::Alter(_) | Own::Course(_) | Own::CourseListed(_) => usual,
         Own::CourseHeld(_) => return Reply::Hold,
     })
 }

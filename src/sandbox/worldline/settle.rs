@@ -4,10 +4,10 @@ use serde_json::Number;
 
 use super::{
     State, Worldline,
-    book::{Part, Refund},
+    book::Refund,
     money,
     order::{Order, Payment},
-    plan::{self, Foreign, Kind, Plan, When},
+    plan::{self, Foreign, Plan, When},
     problem::{self, Problem},
     refund::Asked,
     show::{OrderObject, View},
@@ -167,36 +167,15 @@ fn take(
     let declines = plan.then.is_none() && plan.first.iter().all(|face| !face.reserves());
     let first = payments.first().map(|payment| (payment.capture_id, asked.minor));
     let parts = parts.or(first.filter(|_| declines).map(|part| vec![part])).ok_or(&problem::EXCEEDS)?;
-    let now_ms = inner.now_ms();
-    let last = plan.first.last().copied().unwrap_or(plan::GIVEN);
-    let faces = plan.first.iter().copied().chain(std::iter::repeat(last));
-    let parts = parts.into_iter().zip(faces).map(|((reference, minor), face)| Part {
-        id: state.book.new_id(),
-        reference,
-        minor,
-        face,
-        cancel_id: None,
-        changed_ms: now_ms,
-    });
-    let parts = parts.collect();
-    let number = state.book.next_number();
     let refund = Refund {
-        number,
-        order_id: id.to_owned(),
         request_id: asked.request_id.clone(),
-        minor: asked.minor,
-        currency: asked.currency.clone(),
         transaction_id: asked.transaction_id,
-        parts,
         kind: plan.kind,
-        at_ms: now_ms,
         call,
         behaviour: row.name.to_owned(),
-        replays: 0,
-        reads: 0,
-        turned: false,
-        effect: None,
+        ..state.book.begun(id, &order.currency, parts, plan.first, inner.now_ms())
     };
+    let number = refund.number;
     state.book.save(inner, refund)?;
     Ok(settled(state, id, &order, number))
 }
@@ -254,34 +233,6 @@ pub(super) fn elsewhere(
 ) -> Result<(), &'static Problem> {
     let order = state.order(id, inner.ledger.opened_ms()).ok_or(&problem::ORDER_UNKNOWN)?;
     let parts = state.book.split(id, &order.payments(id), minor, false).ok_or(&problem::EXCEEDS)?;
-    let now_ms = inner.now_ms();
-    let parts = parts
-        .into_iter()
-        .map(|(reference, minor)| Part {
-            id: state.book.new_id(),
-            reference,
-            minor,
-            face: plan::GIVEN,
-            cancel_id: None,
-            changed_ms: now_ms,
-        })
-        .collect();
-    let refund = Refund {
-        number: state.book.next_number(),
-        order_id: id.to_owned(),
-        request_id: None,
-        minor,
-        currency: order.currency,
-        transaction_id: None,
-        parts,
-        kind: Kind::Credit,
-        at_ms: now_ms,
-        call: 0,
-        behaviour: table::OK.name.to_owned(),
-        replays: 0,
-        reads: 0,
-        turned: false,
-        effect: None,
-    };
+    let refund = state.book.begun(id, &order.currency, parts, &[plan::GIVEN], inner.now_ms());
     state.book.save(inner, refund)
 }

@@ -20,6 +20,7 @@ const PAYOUT: (u32, &str) = (6, "Payout");
 
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[expect(clippy::struct_excessive_bools, reason = "the fields are the API's")]
 pub(super) struct OrderObject {
     mid: u64,
     pub(super) order_id: String,
@@ -46,6 +47,7 @@ pub(super) struct OrderObject {
 
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[expect(clippy::struct_field_names, reason = "the fields are the API's")]
 pub(super) struct Transaction {
     transaction_id: u64,
     transaction_type_id: u32,

@@ -259,7 +259,7 @@ static TABLE: &[Row] = &[
         .lookup(Lookup::Holds),
     always("75", "lookup_lags", AtOnce, Usual, "Lookups show a refund only after `later_ms`")
         .lookup(Lookup::Lags),
-    always("76", "always_unknown_after_commit", AtOnce, Answer::Own(Own::Course(&plan::UNKNOWN_GIVEN_ALWAYS)),
+    course("76", "always_unknown_after_commit", &plan::UNKNOWN_GIVEN_ALWAYS,
         "Takes effect, 200, `System Error` 33004, for ever"),
     course("77", "reversed", &plan::TAKEN_BACK,
         "Takes effect; after `later_ms` a `Cancel` takes it back and `refundedAmount` goes down"),

@@ -5,6 +5,7 @@
 
 use std::{collections::HashMap, fmt};
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, DecodingKey, dangerous::insecure_decode};
 use ring::signature::{
     RSA_PKCS1_2048_8192_SHA256, RSA_PSS_2048_8192_SHA256, RsaParameters, UnparsedPublicKey,
@@ -13,12 +14,10 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-
-use super::Worldline;
+use super::{Worldline, refund::spoil, table};
 use crate::sandbox::{
     WORLDLINE_ISSUER,
-    provider::{Incoming, Refused},
+    provider::{Answered, Incoming, Refused},
     reply::Plain,
 };
 
@@ -115,8 +114,8 @@ impl Tokens {
         self.given.retain(|_, given| now_ms < given.expires_ms);
         let text = hex(&Sha256::digest(format!("{now_ms} {}", self.count)));
         let token: String = text.chars().take(40).collect();
-        let life_ms = i64::try_from(life_s.saturating_mul(1_000)).unwrap_or(i64::MAX);
-        self.given.insert(token.clone(), Given { scopes, expires_ms: now_ms.saturating_add(life_ms) });
+        let life = i64::try_from(life_s.saturating_mul(1_000)).unwrap_or(i64::MAX);
+        self.given.insert(token.clone(), Given { scopes, expires_ms: now_ms.saturating_add(life) });
         token
     }
 }
@@ -133,8 +132,15 @@ struct Claims {
 /// Why no token is given: an error of RFC 6749 and a word for the reader.
 type Denied = (&'static str, &'static str);
 
-/// Answers one exchange.
-pub(super) fn exchange(worldline: &Worldline, incoming: &Incoming) -> Plain {
+/// Answers one exchange, by the setting `token_behaviour`.
+pub(super) fn answer(worldline: &Worldline, incoming: &Incoming) -> Answered {
+    let usual = exchange(worldline, incoming);
+    let wanted = worldline.shared.lock().settings.token_behaviour.clone();
+    let row = wanted.as_deref().and_then(table::by_name).unwrap_or(&table::OK);
+    Answered { reply: spoil(worldline, row, usual), behaviour: wanted.map(|_| row.name) }
+}
+
+fn exchange(worldline: &Worldline, incoming: &Incoming) -> Plain {
     let mut state = worldline.state();
     let (now_ms, life_s) = {
         let inner = worldline.shared.lock();
@@ -177,17 +183,17 @@ fn checked(assertion: &str, pems: &[String], now_ms: i64) -> Result<Vec<Scope>, 
         return Err(("invalid_grant", "no registered key has signed the assertion"));
     }
     let Claims { aud, iss, scope, iat, exp } = token.claims;
-    let now_s = now_ms.div_euclid(1_000);
+    let second = now_ms.div_euclid(1_000);
     if aud != AUDIENCE {
         return Err(("invalid_grant", "aud is another"));
     }
     if iss != WORLDLINE_ISSUER {
         return Err(("invalid_grant", "iss is unknown"));
     }
-    if exp <= now_s {
+    if exp <= second {
         return Err(("invalid_grant", "the assertion has expired"));
     }
-    if iat > now_s.saturating_add(CLOCK_SKEW_S) {
+    if iat > second.saturating_add(CLOCK_SKEW_S) {
         return Err(("invalid_grant", "the assertion is from the future"));
     }
     if exp <= iat || exp.saturating_sub(iat) > ASSERTION_LIFE_S_MAX {
