@@ -10,6 +10,7 @@ use std::{fmt::Write as _, future::Future, io, net::SocketAddr, path::PathBuf, s
 use tokio::{net::TcpListener, time::sleep};
 
 mod afterpay;
+mod airalo;
 mod body;
 mod calls;
 mod clock;
@@ -37,6 +38,11 @@ pub const WORLDLINE_MID: u64 = 1_570_616_552;
 pub const WORLDLINE_TOKEN: &str = "sandbox-token";
 /// The issuer (`iss`) that an assertion for a Worldline token must name.
 pub const WORLDLINE_ISSUER: &str = "application-1@123456789";
+
+/// The client id that the sandbox's Airalo company asks for tokens with.
+pub const AIRALO_CLIENT_ID: &str = "sandbox-client";
+/// The client secret of the sandbox's Airalo company.
+pub const AIRALO_CLIENT_SECRET: &str = "sandbox-secret";
 
 /// How long a stopping sandbox waits for connections that are in the middle of a message.
 const STOP_GRACE_MS: u64 = 1_000;
@@ -149,7 +155,7 @@ impl Sandbox {
             stopping.close();
         };
         let router = front::router(&self.shared, &self.providers);
-        let service = router.into_make_service_with_connect_info::<wire::Switch>();
+        let service = router.into_make_service_with_connect_info::<wire::Peer>();
         let listener = wire::Listener::new(self.listener);
         let serve = axum::serve(listener, service).with_graceful_shutdown(signal);
         let shared = Arc::clone(&self.shared);
@@ -165,9 +171,12 @@ impl Sandbox {
 /// The tables of behaviours of all providers, as the Markdown that `README.md` holds.
 pub fn behaviour_tables() -> String {
     let mut text = String::new();
-    for (name, behaviours) in
-        [(afterpay::NAME, afterpay::described()), (worldline::NAME, worldline::described())]
-    {
+    let tables = [
+        (afterpay::NAME, afterpay::described()),
+        (airalo::NAME, airalo::described()),
+        (worldline::NAME, worldline::described()),
+    ];
+    for (name, behaviours) in tables {
         let _ = write!(text, "#### {name}\n\n| Code | Name | Calls | What happens |\n|---|---|---|---|\n");
         for behaviour in behaviours {
             let _ = writeln!(
@@ -184,6 +193,7 @@ pub fn behaviour_tables() -> String {
 fn providers(shared: &Arc<Shared>) -> Vec<Arc<dyn Provider>> {
     vec![
         Arc::new(afterpay::Afterpay::new(Arc::clone(shared))),
+        Arc::new(airalo::Airalo::new(Arc::clone(shared))),
         Arc::new(worldline::Worldline::new(Arc::clone(shared))),
     ]
 }

@@ -23,8 +23,8 @@ words! {
 }
 
 impl ProviderKind {
-    /// The one form in which an order id keys the over-refund guard. Afterpay's ids are numbers and Moyasar's are
-    /// UUIDs, so that two spellings of one order must meet in one guard.
+    /// The one form in which an order id keys the over-refund guard. Afterpay's ids are numbers and Moyasar's
+    /// are UUIDs, so that two spellings of one order must meet in one guard.
     pub fn canonical_order(self, order: &OrderId) -> String {
         match self {
             Self::Afterpay => {

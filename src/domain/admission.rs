@@ -208,7 +208,8 @@ impl AccountState {
                     state.open_until = None;
                 }
                 Signal::Readable => {
-                    // Only the credentials are shown to be fine; a missing right or a failing send is not mended by it.
+                    // Only the credentials are shown to be fine; a missing right or a failing send is not
+                    // mended by it.
                     state.blocked = state.blocked.filter(|block| block.cause != BlockCause::Credentials);
                     if state.open_until.take().is_some() {
                         state.failures = policy.breaker_failures.saturating_sub(1);

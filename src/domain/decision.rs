@@ -1,5 +1,5 @@
-//! What is decided under row locks. Each function takes the rows as they were read in the transaction and says what
-//! they become; every form of the store calls the same ones.
+//! What is decided under row locks. Each function takes the rows as they were read in the transaction and
+//! says what they become; every form of the store calls the same ones.
 
 use std::time::Duration;
 
@@ -119,7 +119,8 @@ pub struct IntentRows<'a> {
     pub bucket_next_free: Option<Timestamp>,
 }
 
-/// Decides whether a refund may be sent now: the rules of time, the preflight, the resend window, the account.
+/// Decides whether a refund may be sent now: the rules of time, the preflight, the resend window, the
+/// account.
 ///
 /// # Errors
 /// [`IllegalTransition`] when the refund is in no state to be sent.
@@ -180,8 +181,8 @@ pub fn begin(
     }
 }
 
-/// How long to wait before too little remaining counts: a capture just made may not be readable yet, and a refund that
-/// fails is final.
+/// How long to wait before too little remaining counts: a capture just made may not be readable yet, and a
+/// refund that fails is final.
 fn figures_may_lag(
     refund: &Refund,
     guard: Option<&Guard>,

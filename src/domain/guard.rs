@@ -1,4 +1,5 @@
-//! The over-refund guard: what is left to refund on one order, one row per (provider, merchant, canonical order id).
+//! The over-refund guard: what is left to refund on one order, one row per (provider, merchant, canonical
+//! order id).
 
 use super::answer::OrderSnapshot;
 use super::content::Content;
@@ -103,8 +104,9 @@ impl Guard {
         Self { own_minor: self.own_minor - before_minor + after_minor, ..self.clone() }
     }
 
-    /// The guard after the provider showed the order. Its figures beat a caller's. `own_seen_minor` is the sum of our
-    /// own refunds, open or succeeded, that this very snapshot lists: what is refunded beyond them was done elsewhere.
+    /// The guard after the provider showed the order. Its figures beat a caller's. `own_seen_minor` is the
+    /// sum of our own refunds, open or succeeded, that this very snapshot lists: what is refunded beyond them
+    /// was done elsewhere.
     #[must_use]
     pub fn observe(&self, snapshot: &OrderSnapshot, own_seen_minor: i64) -> Self {
         Self {

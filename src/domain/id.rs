@@ -102,9 +102,10 @@ text_id! {
 }
 
 impl ProviderKey {
-    /// Derives the key from what stays the same when a caller repeats after a lost database: who called, with which
-    /// request id, for which merchant. Each part is preceded by its length, so that no two triples read alike.
-    /// The bits of a random UUID (version 4) mark the hash, the form that every provider here is known to take.
+    /// Derives the key from what stays the same when a caller repeats after a lost database: who called, with
+    /// which request id, for which merchant. Each part is preceded by its length, so that no two triples read
+    /// alike. The bits of a random UUID (version 4) mark the hash, the form that every provider here is known
+    /// to take.
     pub fn derive(caller: &CallerName, request_id: &RequestId, merchant: &str) -> Self {
         let mut hash = Sha256::new();
         for part in ["refunds.v1", caller.as_str(), request_id.as_str(), merchant] {

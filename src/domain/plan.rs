@@ -1,4 +1,5 @@
-//! What to do next with a refund whose time has come: a pure decision from its state and what its provider can do.
+//! What to do next with a refund whose time has come: a pure decision from its state and what its provider
+//! can do.
 
 use std::time::Duration;
 
@@ -39,7 +40,8 @@ impl Jitter {
 }
 
 impl Schedule {
-    /// The wait after `failures` failures in a row: exponential, full jitter over the lower bound of half the base.
+    /// The wait after `failures` failures in a row: exponential, full jitter over the lower bound of half the
+    /// base.
     pub fn backoff(&self, failures: u32, jitter: Jitter) -> Duration {
         let floor = self.backoff_base / 2;
         floor + jitter.of(doubled(self.backoff_base, failures, self.backoff_max).saturating_sub(floor))
@@ -82,8 +84,8 @@ pub enum Step {
     Nothing,
 }
 
-/// Whether the same key may be sent again now: it is proven, the window since the first possible send is open, and no
-/// refusal of a resend is on record.
+/// Whether the same key may be sent again now: it is proven, the window since the first possible send is
+/// open, and no refusal of a resend is on record.
 pub fn may_resend(refund: &Refund, capabilities: &Capabilities, now: Timestamp) -> bool {
     let proven = match capabilities.key {
         KeyProof::ByDocuments => true,

@@ -65,7 +65,8 @@ words! {
 }
 
 words! {
-    /// Why a refund failed, the same words for all providers. The provider's own code and text stand beside it.
+    /// Why a refund failed, the same words for all providers. The provider's own code and text stand beside
+    /// it.
     FailureReason {
         /// More than can still be refunded on the order, says the provider.
         AmountExceedsRefundable = "amount_exceeds_refundable",

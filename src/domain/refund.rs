@@ -72,7 +72,8 @@ impl StateKind {
         }
     }
 
-    /// The table above, by its ends: repeated here so that `apply` is held against it, and a test against both.
+    /// The table above, by its ends: repeated here so that `apply` is held against it, and a test against
+    /// both.
     pub const fn may_become(self, to: Self) -> bool {
         match self {
             Self::Pending => matches!(to, Self::Sending | Self::Canceled | Self::Failed),
@@ -131,7 +132,8 @@ pub struct Failure {
 /// What went back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Success {
-    /// How much, minor units of the refund's currency; `None` where the provider decides the sum and does not say.
+    /// How much, minor units of the refund's currency; `None` where the provider decides the sum and does not
+    /// say.
     pub amount_minor: Option<i64>,
     /// The provider's id of the refund.
     pub provider_refund_id: Option<String>,

@@ -1,6 +1,6 @@
 //! Afterpay's Online API: Create Refund and the reading of payments.
 //!
-//! Order of checks [assumed]: credentials, path and method, `Accept`, `Content-Type`, `User-Agent`, JSON;
+//! Order of checks \[assumed]: credentials, path and method, `Accept`, `Content-Type`, `User-Agent`, JSON;
 //! then the order's behaviour; then replay, money, lengths, order, currency, age, available amount.
 
 use std::{

@@ -18,7 +18,11 @@ pub(super) struct Effect {
     /// Position in the ledger, from 1.
     pub(super) number: u64,
     pub(super) provider: String,
+    /// The order; of a call on several eSIMs, their ICCIDs with a comma between them.
     pub(super) order_id: String,
+    /// The eSIMs that the refund is for, where the provider refunds eSIMs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) iccids: Vec<String>,
     pub(super) request_id: Option<String>,
     pub(super) merchant_reference: Option<String>,
     pub(super) refund_merchant_reference: Option<String>,
@@ -36,6 +40,18 @@ pub(super) struct Effect {
     pub(super) detail: Option<Value>,
 }
 
+impl Effect {
+    /// What the refund is for: its eSIMs where it has some, otherwise its order.
+    fn subjects(&self) -> &[String] {
+        if self.iccids.is_empty() { std::slice::from_ref(&self.order_id) } else { &self.iccids }
+    }
+
+    /// Whether the refund is for this order or eSIM.
+    pub(super) fn concerns(&self, subject: &str) -> bool {
+        self.order_id == subject || self.subjects().iter().any(|own| own == subject)
+    }
+}
+
 /// One line of the ledger file.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -43,7 +59,7 @@ pub(super) enum Line {
     /// The first line: when this ledger began.
     Opened { at_ms: i64 },
     /// A refund took effect.
-    Effect(Effect),
+    Effect(Box<Effect>),
     /// An order was made or changed through the control endpoint.
     Order { provider: String, id: String, data: Value },
     /// A call on an order with a script was answered: `calls` in all, `taken` steps of the script used up.
@@ -91,7 +107,7 @@ impl Ledger {
         for line in &lines {
             match line {
                 Line::Opened { at_ms } => ledger.opened_ms = *at_ms,
-                Line::Effect(effect) => ledger.remember(effect.clone()),
+                Line::Effect(effect) => ledger.remember(Effect::clone(effect)),
                 Line::Order { .. } | Line::Step { .. } | Line::Record { .. } => {}
             }
         }
@@ -107,7 +123,7 @@ impl Ledger {
         &self.effects
     }
 
-    /// The effects on one order, oldest first.
+    /// The effects on one order, or one eSIM, oldest first.
     pub(super) fn of_order(
         &self,
         provider: &str,
@@ -126,10 +142,10 @@ impl Ledger {
     /// Writes an effect down. An effect that could not be written did not take place. One with the number of
     /// an earlier effect takes its place: a refund that grew, or was taken back.
     pub(super) fn commit(&mut self, effect: Effect) -> Result<(), Error> {
-        let line = Line::Effect(effect);
+        let line = Line::Effect(Box::new(effect));
         self.write(&line)?;
         if let Line::Effect(effect) = line {
-            self.remember(effect);
+            self.remember(*effect);
         }
         Ok(())
     }
@@ -173,8 +189,12 @@ impl Ledger {
             *earlier = effect;
             return;
         }
-        let key = order_key(&effect.provider, &effect.order_id);
-        self.by_order.entry(key).or_default().push(self.effects.len());
+        for subject in effect.subjects() {
+            let positions = self.by_order.entry(order_key(&effect.provider, subject)).or_default();
+            if positions.last() != Some(&self.effects.len()) {
+                positions.push(self.effects.len());
+            }
+        }
         self.effects.push(effect);
     }
 }

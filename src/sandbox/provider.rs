@@ -1,9 +1,13 @@
 //! What a provider of the sandbox is: a name, answers to requests, and orders that a test can script.
 
-use std::{fmt, pin::Pin, sync::Arc};
+use std::{fmt, net::IpAddr, pin::Pin, sync::Arc};
 
-use axum::{body::Bytes, http::HeaderMap, http::Method};
-use serde_json::Value;
+use axum::{
+    body::Bytes,
+    extract::Query,
+    http::{HeaderMap, Method, Uri},
+};
+use serde_json::{Value, json};
 
 use super::{faults::Described, ledger::Line, reply::Reply};
 
@@ -17,6 +21,8 @@ pub(super) struct Incoming {
     pub(super) query: String,
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
+    /// Who asks.
+    pub(super) peer: IpAddr,
 }
 
 impl Incoming {
@@ -24,6 +30,13 @@ impl Incoming {
     pub(super) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
+}
+
+/// The pairs of a query, or of a urlencoded form.
+pub(super) fn pairs(query: &str) -> Vec<(String, String)> {
+    let uri = format!("/?{query}").parse::<Uri>().ok();
+    let pairs = uri.and_then(|uri| Query::try_from_uri(&uri).ok());
+    pairs.map(|Query(pairs)| pairs).unwrap_or_default()
 }
 
 /// A provider's answer.
@@ -48,11 +61,21 @@ pub(super) trait Provider: Send + Sync + fmt::Debug {
     /// The order that a path is about, for the list of calls.
     fn order_of(&self, path: &str) -> Option<String>;
 
+    /// The same for a whole request, where the path does not say it; several with a comma between them.
+    fn subject_of(&self, incoming: &Incoming) -> Option<String> {
+        self.order_of(&incoming.path)
+    }
+
     /// Answers a request. The future runs to its end even when the caller goes away, as at a real provider.
     fn answer(self: Arc<Self>, incoming: Incoming) -> Answering;
 
     /// The table of behaviours.
     fn behaviours(&self) -> Vec<Described>;
+
+    /// What the provider counts, for `GET /control/{provider}/counters`.
+    fn counters(&self) -> Value {
+        json!({})
+    }
 
     /// Makes or changes an order; answers with the order as it now is.
     fn put_order(&self, id: &str, change: &Value) -> Result<Value, Refused>;

@@ -21,10 +21,27 @@ pub(super) struct Settings {
     pub(super) drip_ms: u64,
     /// Seconds added to the sandbox's clock; may be negative.
     pub(super) clock_offset_s: i64,
-    /// How long after its arrival a refund is decided, or taken back, where only time does it.
-    pub(super) later_ms: u64,
-    /// For how long an exchanged access token is good.
+    /// How long a token truly lives.
     pub(super) token_life_s: u64,
+    /// What `expires_in` of a token says, whatever is true.
+    pub(super) token_expires_in_s: u64,
+    /// Token calls per minute and peer; 0 is no limit.
+    pub(super) token_limit: u32,
+    /// Refund calls per `refund_window_ms` and peer; 0 is no limit.
+    pub(super) refund_limit: u32,
+    pub(super) refund_window_ms: u64,
+    /// Lookups per second and peer; 0 is no limit.
+    pub(super) lookup_limit: u32,
+    /// Whether limits show in headers: `Retry-After` and `X-RateLimit-*`.
+    pub(super) limit_headers: bool,
+    /// Whether callers stand on the account's allowlist.
+    pub(super) allowlisted: bool,
+    /// How long after a refund request its review is decided.
+    pub(super) review_ms: u64,
+    /// How long after an approval it is taken back, where it is.
+    pub(super) reversal_ms: u64,
+    /// For how long an access token of Worldline is good.
+    pub(super) worldline_token_life_s: u64,
     /// The behaviour with which Worldline answers every exchange of an assertion; none is ordinary.
     pub(super) token_behaviour: Option<String>,
     /// Where Worldline looks for the idempotency id, which its documents do not say: a JSON pointer into the
@@ -42,8 +59,17 @@ impl Default for Settings {
             retry_after_s: 1,
             drip_ms: 100,
             clock_offset_s: 0,
-            later_ms: 2_000,
-            token_life_s: 300,
+            token_life_s: 24 * 60 * 60,
+            token_expires_in_s: 366 * 24 * 60 * 60,
+            token_limit: 3,
+            refund_limit: 1,
+            refund_window_ms: 2_000,
+            lookup_limit: 0,
+            limit_headers: true,
+            allowlisted: true,
+            review_ms: 1_000,
+            reversal_ms: 1_000,
+            worldline_token_life_s: 300,
             token_behaviour: None,
             request_id_places: vec!["/requestId".to_owned()],
         }

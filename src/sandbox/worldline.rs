@@ -1,7 +1,7 @@
 //! Worldline One Commerce Hub's payment REST API: `RefundOrder`, the reading of an order, the exchange of an
 //! assertion for a token.
 //!
-//! What its documents leave open is [assumed] and listed in `docs/sandbox.md`.
+//! What its documents leave open is \[assumed] and listed in `docs/sandbox.md`.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -109,11 +109,15 @@ impl State {
 
     /// Turns the refunds whose time has come.
     fn catch_up(&mut self, inner: &mut Inner) {
-        let later_ms = i64::try_from(inner.settings.later_ms).unwrap_or(i64::MAX);
-        let due_ms = inner.now_ms().saturating_sub(later_ms);
-        let later = |refund: &&Refund| matches!(refund.turn(), Some((When::Later, _)));
-        let due: Vec<Refund> =
-            self.book.pending().filter(later).filter(|refund| refund.at_ms <= due_ms).cloned().collect();
+        let ago_ms = |ms| inner.now_ms().saturating_sub(i64::try_from(ms).unwrap_or(i64::MAX));
+        let reviewed_ms = ago_ms(inner.settings.review_ms);
+        let reversed_ms = ago_ms(inner.settings.reversal_ms);
+        let is_due = |refund: &&Refund| match refund.turn() {
+            Some((When::Reviewed, _)) => refund.at_ms <= reviewed_ms,
+            Some((When::Reversed, _)) => refund.at_ms <= reversed_ms,
+            Some((When::Replays(_) | When::Reads(_), _)) | None => false,
+        };
+        let due: Vec<Refund> = self.book.pending().filter(is_due).cloned().collect();
         for refund in due {
             self.advance(inner, refund, true);
         }

@@ -1,5 +1,5 @@
-//! Waking who waits for changes and for due work, after commit. A wake may be missed by one who is slow: whoever
-//! waits also looks from time to time.
+//! Waking who waits for changes and for due work, after commit. A wake may be missed by one who is slow:
+//! whoever waits also looks from time to time.
 
 use tokio::sync::broadcast;
 
@@ -7,6 +7,8 @@ use crate::domain::id::RefundId;
 
 /// Changes that a slow listener may lag behind before it misses some.
 const CHANGES_MAX: usize = 4_096;
+/// The same of due work; one who lags has missed nothing that the next look does not show.
+const DUE_WORK_MAX: usize = 16;
 
 /// Whom a finished transaction wakes.
 #[derive(Debug, Default)]
@@ -26,7 +28,7 @@ pub(super) struct Bell {
 
 impl Default for Bell {
     fn default() -> Self {
-        Self { changes: broadcast::Sender::new(CHANGES_MAX), due_work: broadcast::Sender::new(1) }
+        Self { changes: broadcast::Sender::new(CHANGES_MAX), due_work: broadcast::Sender::new(DUE_WORK_MAX) }
     }
 }
 

@@ -102,7 +102,7 @@ async fn check(app: &TestApp, code: &str, name: &str, end: End) {
         End::Succeeded => (State::Succeeded, 1),
         End::Failed(_) => (State::Failed, 0),
         End::Open(state, effects) => {
-            let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
+            let deadline = tokio::time::Instant::now() + Duration::from_mins(1);
             while app.sandbox.calls(&order).await.len() < TRIES {
                 assert!(tokio::time::Instant::now() < deadline, "{code} {name} was not tried again");
                 tokio::time::sleep(Duration::from_millis(50)).await;

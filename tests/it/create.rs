@@ -12,8 +12,8 @@ use tonic_types::StatusExt;
 use super::support::app::{TestApp, request, with_token};
 use super::support::on_every_app;
 
-fn aud(amount_minor: i64) -> Option<Money> {
-    Some(Money { currency_code: "AUD".to_owned(), amount_minor })
+fn aud(amount_minor: i64) -> Money {
+    Money { currency_code: "AUD".to_owned(), amount_minor }
 }
 
 on_every_app! {
@@ -77,8 +77,8 @@ on_every_app! {
         let mut old = request("r1", "1001", 1_000);
         let now = app.clock.now().micros() / 1_000_000;
         old.purchase_time = Some(Timestamp { seconds: now - 119 * 86_400, nanos: 0 });
-        old.captured_amount = aud(1_000);
-        old.expected_remaining = aud(1_000);
+        old.captured_amount = Some(aud(1_000));
+        old.expected_remaining = Some(aud(1_000));
         let first = app.create(old.clone()).await.unwrap().refund.unwrap();
         app.clock.advance(Duration::from_hours(48));
         // Now it is too old, and nothing remains; and the account is gone from the configuration.
@@ -94,7 +94,7 @@ on_every_app! {
 
     async fn a_refused_create_uses_up_no_key(app: &mut TestApp) {
         let mut wish = request("r1", "1001", 1_000);
-        wish.captured_amount = aud(500);
+        wish.captured_amount = Some(aud(500));
         let status = app.create(wish).await.unwrap_err();
         assert_eq!(status.code(), Code::FailedPrecondition);
         let info = status.get_details_error_info().unwrap();
@@ -105,7 +105,7 @@ on_every_app! {
     async fn two_refunds_never_exceed_what_is_refundable(app: &mut TestApp) {
         let wish = |n: i64| {
             let mut wish = request(&format!("o{n}"), "1001", 60_000);
-            wish.captured_amount = aud(100_000);
+            wish.captured_amount = Some(aud(100_000));
             wish
         };
         let all = futures::future::join_all((0..8).map(|n| app.create(wish(n)))).await;
@@ -121,7 +121,7 @@ on_every_app! {
 
     async fn two_spellings_of_one_order_share_a_guard(app: &mut TestApp) {
         let mut first = request("s1", "1001", 60_000);
-        first.captured_amount = aud(100_000);
+        first.captured_amount = Some(aud(100_000));
         app.create(first).await.unwrap();
         let status = app.create(request("s2", "0001001", 60_000)).await.unwrap_err();
         assert_eq!(status.get_details_error_info().unwrap().reason, "AMOUNT_EXCEEDS_REMAINING");
@@ -130,7 +130,7 @@ on_every_app! {
     async fn refunds_made_elsewhere_count_and_the_providers_figures_beat_the_callers(app: &mut TestApp) {
         // 900.00 captured, 300.00 refunded by somebody else: 600.00 remain, whatever the caller says.
         let mut wish = request("e1", "7001", 70_000);
-        wish.captured_amount = aud(100_000);
+        wish.captured_amount = Some(aud(100_000));
         let refund = app.create(wish).await.unwrap().refund.unwrap();
         let refund = app.wait_for(&refund.refund_id, State::Failed).await;
         assert_eq!(refund.failure.unwrap().reason(), FailureReason::RemainingChanged);

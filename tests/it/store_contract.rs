@@ -1,6 +1,14 @@
 //! The store's contract, on every form of it.
 
 mod accept;
+mod accounts;
+mod dropped;
+mod events;
+mod laws;
+mod leases;
+mod plans;
+mod recover;
+mod reopen;
 mod steps;
 
 use std::time::Duration;

@@ -2,6 +2,12 @@
 #![cfg(feature = "sandbox")]
 
 #[cfg(test)]
+mod airalo;
+#[cfg(test)]
+mod airalo_faults;
+#[cfg(test)]
+mod airalo_wire;
+#[cfg(test)]
 mod contract;
 #[cfg(test)]
 mod control;

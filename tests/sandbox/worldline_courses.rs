@@ -66,7 +66,7 @@ async fn a_registered_refund_is_decided_by_looking_it_up() {
 #[tokio::test]
 async fn time_decides_and_takes_back() {
     let sandbox = Running::start().await;
-    sandbox.settings(json!({"later_ms": 60_000, "hold_ms": 50})).await;
+    sandbox.settings(json!({"review_ms": 60_000, "reversal_ms": 60_000, "hold_ms": 50})).await;
     let cases = [
         ("wl-9987-a", vec![credit("Processed", 0, "10.00")], "10.00", (1, 1_000)),
         ("wl-9988-a", vec![credit("Declined", 22_027, "10.00")], "0.00", (0, 0)),
@@ -170,7 +170,7 @@ async fn a_restart_keeps_effects_replays_courses_and_keys() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ledger.jsonl");
     let sandbox = Running::open(Some(&path), false).await.unwrap();
-    sandbox.settings(json!({"later_ms": 3_600_000})).await;
+    sandbox.settings(json!({"review_ms": 3_600_000, "reversal_ms": 3_600_000})).await;
     sandbox.control("PUT", "/control/worldline/orders/mine", &json!({"payments": ["30.00"]})).await;
     let first = refund(&sandbox, "mine", "a").await.json();
     assert_eq!(refund(&sandbox, "wl-9928-a", "b").await.status, Some(500));
@@ -185,7 +185,7 @@ async fn a_restart_keeps_effects_replays_courses_and_keys() {
     sandbox.stop().await;
 
     let sandbox = Running::open(Some(&path), false).await.unwrap();
-    sandbox.settings(json!({"later_ms": 3_600_000})).await;
+    sandbox.settings(json!({"review_ms": 3_600_000, "reversal_ms": 3_600_000})).await;
     assert_eq!(refund(&sandbox, "mine", "a").await.json(), first);
     assert_eq!(refund(&sandbox, "wl-9901-a", "f").await.json(), declined);
     assert_eq!(refund(&sandbox, "wl-9928-a", "b").await.status, Some(200), "its fault is used up");

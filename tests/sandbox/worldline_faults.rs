@@ -16,7 +16,7 @@ async fn every_behaviour_does_what_its_row_says() {
     let sandbox = Running::start().await;
     sandbox
         .settings(json!({"hold_ms": 100, "slow_ms": 50, "drip_ms": 1, "retry_after_s": 7,
-        "key_memory_ms": 60_000, "later_ms": 600_000}))
+        "key_memory_ms": 60_000, "review_ms": 600_000, "reversal_ms": 600_000}))
         .await;
     let table = sandbox.control("GET", "/control/worldline/behaviours", &json!(null)).await;
     assert_eq!(table.as_array().map(Vec::len), Some(100));
@@ -227,7 +227,7 @@ async fn a_key_can_be_forgotten() {
 #[tokio::test]
 async fn lookups_misbehave_as_their_order_says() {
     let sandbox = Running::start().await;
-    sandbox.settings(json!({"hold_ms": 100, "later_ms": 60_000})).await;
+    sandbox.settings(json!({"hold_ms": 100, "review_ms": 60_000, "reversal_ms": 60_000})).await;
     for code in 70..=75 {
         let id = format!("wl-99{code}-a");
         refund(&sandbox, &id, &id).await;

@@ -82,7 +82,7 @@ async fn refund(sandbox: &Running, token: &str, key: &str) -> Option<u16> {
 #[tokio::test]
 async fn an_assertion_of_either_algorithm_gives_a_token_that_expires() {
     let sandbox = Running::start().await;
-    sandbox.settings(json!({"token_life_s": 120})).await;
+    sandbox.settings(json!({"worldline_token_life_s": 120})).await;
     assert_eq!(register(&sandbox, FIRST.1).await.status, Some(200));
     let now = now(&sandbox).await;
     let mut tokens = Vec::new();

@@ -186,8 +186,9 @@ fn less_than_was_asked_is_a_partial_success() {
 }
 
 proptest! {
-    /// Whatever happens in whatever order: the table holds, each change of state has exactly one event with the next
-    /// sequence, what is not final has a clock, a send in doubt is never forgotten, and the held amount is right.
+    /// Whatever happens in whatever order: the table holds, each change of state has exactly one event with
+    /// the next sequence, what is not final has a clock, a send in doubt is never forgotten, and the held
+    /// amount is right.
     #[test]
     fn no_life_of_a_refund_breaks_a_law(steps in prop::collection::vec((0..13_usize, 0..2_000_u64), 0..40)) {
         let mut refund = accepted();

@@ -53,16 +53,16 @@ pub(super) const NOT_ACCEPTABLE: Problem = Problem::new(406, "error", "Not accep
 pub(super) const UNSUPPORTED_MEDIA_TYPE: Problem = Problem::new(415, "error", "Unsupported media type");
 pub(super) const INTERNAL: Problem = Problem::new(500, "error", "Internal server error");
 
-/// From sibling APIs of Afterpay; that refunds can answer so is [assumed].
+/// From sibling APIs of Afterpay; that refunds can answer so is \[assumed].
 pub(super) const INSUFFICIENT_PERMISSIONS: Problem = Problem::new(
     403,
     "insufficient_permissions",
     "The credentials lack the permission merchant_api_v2/refund.",
 );
-/// Status [doc: idempotent requests]; the code is not published [assumed].
+/// Status [doc: idempotent requests]; the code is not published \[assumed].
 pub(super) const CONFLICT: Problem =
     Problem::new(409, "conflict", "A request with this requestId is still in process.");
-/// Code and message from sibling APIs; that refunds can answer so is [assumed].
+/// Code and message from sibling APIs; that refunds can answer so is \[assumed].
 pub(super) const TOO_MANY_REQUESTS: Problem = Problem::new(429, "too_many_requests", "Too many requests");
 
 // Errors of Create Refund: codes from the refund page, messages [doc: retailers quoting Afterpay] or
@@ -107,6 +107,6 @@ pub(super) const CURRENCY_UNKNOWN: Problem =
 pub(super) const CURRENCY_UNSUPPORTED: Problem =
     Problem::new(422, "unsupported_currency", "An error occurred");
 
-/// Bad query parameters of the list of payments [doc: payments list]; the wording is [assumed].
+/// Bad query parameters of the list of payments [doc: payments list]; the wording is \[assumed].
 pub(super) const BAD_QUERY: Problem =
     Problem::new(422, "invalid_object", "limit must be between 1 and 250, offset at least 0");

@@ -144,7 +144,7 @@ impl Asked {
         })
     }
 
-    /// Only both together make a request repeatable; an empty one is as if it were not given [assumed].
+    /// Only both together make a request repeatable; an empty one is as if it were not given \[assumed].
     pub(super) fn key(&self, id: &str) -> Option<Key> {
         let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
         Some((id.to_owned(), given(&self.request_id)?, given(&self.merchant_reference)?))

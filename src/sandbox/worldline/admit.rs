@@ -1,6 +1,6 @@
 //! What every request must carry before the API looks at it, and what it asks for.
 //!
-//! The order of checks is [assumed]: path, credentials, merchant, method, `Accept`, `Content-Type`.
+//! The order of checks is \[assumed]: path, credentials, merchant, method, `Accept`, `Content-Type`.
 
 use axum::http::Method;
 use percent_encoding::percent_decode_str;

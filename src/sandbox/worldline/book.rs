@@ -93,6 +93,7 @@ impl Refund {
             number,
             provider: NAME.to_owned(),
             order_id: self.order_id.clone(),
+            iccids: Vec::new(),
             request_id: self.request_id.clone(),
             merchant_reference: None,
             refund_merchant_reference: None,
@@ -190,7 +191,7 @@ impl Book {
         payment.minor - taken.map(|part| part.minor).sum::<i64>()
     }
 
-    /// Divides an amount among an order's payments, in their order [assumed]. None: it exceeds them.
+    /// Divides an amount among an order's payments, in their order \[assumed]. None: it exceeds them.
     pub(super) fn split(
         &self,
         order_id: &str,

@@ -40,7 +40,7 @@ pub(super) fn read(object: Option<&Value>) -> Result<(i64, String), &'static Pro
 }
 
 /// Minor units of a decimal text without a sign. Trailing zeros beyond the currency's decimals are too many
-/// as well [assumed].
+/// as well \[assumed].
 pub(super) fn minor(text: &str, decimals: usize) -> Result<i64, &'static Problem> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     let is_number = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());

@@ -70,8 +70,10 @@ pub(super) enum When {
     Replays(u32),
     /// At this lookup of the order.
     Reads(u32),
-    /// `later_ms` after the request.
-    Later,
+    /// `review_ms` after the request.
+    Reviewed,
+    /// `reversal_ms` after the request.
+    Reversed,
 }
 
 /// A refund made by somebody else, once per order, seen first when a refund of ours arrives.
@@ -153,19 +155,19 @@ pub(super) static REPLAYS_PROCESSED: Plan = turning(&[REGISTERED], When::Replays
 pub(super) static REPLAYS_DECLINED: Plan = turning(&[REGISTERED], When::Replays(2), &[REFUSED]);
 pub(super) static READS_PROCESSED: Plan = turning(&[REGISTERED], When::Reads(2), &[GIVEN]);
 pub(super) static READS_DECLINED: Plan = turning(&[REGISTERED], When::Reads(2), &[REFUSED]);
-pub(super) static LATER_PROCESSED: Plan = turning(&[REGISTERED], When::Later, &[GIVEN]);
-pub(super) static LATER_DECLINED: Plan = turning(&[REGISTERED], When::Later, &[REFUSED]);
+pub(super) static REVIEW_PROCESSED: Plan = turning(&[REGISTERED], When::Reviewed, &[GIVEN]);
+pub(super) static REVIEW_DECLINED: Plan = turning(&[REGISTERED], When::Reviewed, &[REFUSED]);
 pub(super) static REGISTERED_ALWAYS: Plan = all(&[REGISTERED]);
 
 pub(super) static SPLIT_DECLINED: Plan = halved(all(&[GIVEN, REFUSED]));
-pub(super) static SPLIT_PENDING: Plan = halved(turning(&[GIVEN, REGISTERED], When::Later, &[GIVEN]));
+pub(super) static SPLIT_PENDING: Plan = halved(turning(&[GIVEN, REGISTERED], When::Reviewed, &[GIVEN]));
 pub(super) static SPLIT_PENDING_DECLINED: Plan =
-    halved(turning(&[GIVEN, REGISTERED], When::Later, &[GIVEN, REFUSED]));
+    halved(turning(&[GIVEN, REGISTERED], When::Reviewed, &[GIVEN, REFUSED]));
 pub(super) static SPLIT_ALL_DECLINED: Plan = halved(all(&[REFUSED, Face::declined(22_030)]));
 pub(super) static SPLIT_UNKNOWN: Plan = halved(turning(&[GIVEN, error(22_037)], When::Replays(1), &[GIVEN]));
 
-pub(super) static TAKEN_BACK: Plan = turning(&[GIVEN], When::Later, &[CANCELED]);
-pub(super) static BOUNCES: Plan = turning(&[GIVEN], When::Later, &[BOUNCED]);
+pub(super) static TAKEN_BACK: Plan = turning(&[GIVEN], When::Reversed, &[CANCELED]);
+pub(super) static BOUNCES: Plan = turning(&[GIVEN], When::Reversed, &[BOUNCED]);
 
 pub(super) static FOREIGN: Plan = after(Foreign::Small, SUCCESS);
 pub(super) static FOREIGN_DECLINED: Plan = after(Foreign::Same, all(&[Face::declined(22_041)]));

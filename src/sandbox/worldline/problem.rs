@@ -1,7 +1,7 @@
 //! Worldline's refusals of a request as a whole.
 //!
-//! HTTP statuses and the shape of the body are [assumed] throughout: the documents show neither. The shape is
-//! that of the SOAP fault (`code`, `description`); codes and texts are those of the published lists.
+//! HTTP statuses and the shape of the body are \[assumed] throughout: the documents show neither. The shape
+//! is that of the SOAP fault (`code`, `description`); codes and texts are those of the published lists.
 
 use serde_json::json;
 
@@ -17,7 +17,7 @@ pub(super) struct Problem {
     detail: Option<&'static str>,
 }
 
-/// The names that an error's parts go by [assumed].
+/// The names that an error's parts go by \[assumed].
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Names {
     /// `{"code": "22041", "description": ".."}`

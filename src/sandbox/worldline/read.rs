@@ -13,14 +13,17 @@ pub(super) fn order(worldline: &Worldline, id: &str) -> Answered {
     let mut state = worldline.state();
     let (script, lookup) = (state.script(id), state.lookup(id));
     let behaviour = script.iter().find(|row| row.lookup != Lookup::Usual).map(|row| row.name);
+    let early = match lookup {
+        Lookup::Fails(count) | Lookup::Limited(count) => state.scripts.read(id, || script) <= count,
+        _ => false,
+    };
     let reply = match lookup {
-        Lookup::Fails(count) if state.scripts.read(id, || script) <= count => {
-            Reply::Plain(problem::INTERNAL.answer())
-        }
+        Lookup::Fails(_) if early => Reply::Plain(problem::INTERNAL.answer()),
+        Lookup::Limited(_) if early => Reply::Plain(problem::TOO_MANY_REQUESTS.answer()),
         Lookup::Holds => Reply::Hold,
         Lookup::NotFound => Reply::Plain(problem::ORDER_UNKNOWN.answer()),
         Lookup::OtherOrder => Reply::Plain(shown(worldline, &mut state, &format!("wl-1-{id}"), lookup)),
-        Lookup::Fails(_) | Lookup::Usual | Lookup::HidesRefunds | Lookup::Lags => {
+        Lookup::Fails(_) | Lookup::Limited(_) | Lookup::Usual | Lookup::HidesRefunds | Lookup::Lags => {
             Reply::Plain(shown(worldline, &mut state, id, lookup))
         }
     };
@@ -35,7 +38,7 @@ fn shown(worldline: &Worldline, state: &mut State, id: &str, lookup: Lookup) -> 
         return problem::ORDER_UNKNOWN.answer();
     };
     let settings = &inner.settings;
-    let lag_ms = settings.lookup_lag_ms.max(if lookup == Lookup::Lags { settings.later_ms } else { 0 });
+    let lag_ms = settings.lookup_lag_ms.max(if lookup == Lookup::Lags { settings.review_ms } else { 0 });
     let seen_ms = match lookup {
         Lookup::HidesRefunds => i64::MIN,
         _ => inner.now_ms().saturating_sub(i64::try_from(lag_ms).unwrap_or(i64::MAX)),
@@ -56,7 +59,7 @@ fn read(state: &mut State, inner: &mut Inner, id: &str) {
         refund.reads += 1;
         let due = refund.turn().is_some_and(|(when, _)| match when {
             When::Reads(count) => refund.reads >= count,
-            When::Replays(_) | When::Later => false,
+            When::Replays(_) | When::Reviewed | When::Reversed => false,
         });
         state.advance(inner, refund, due);
     }

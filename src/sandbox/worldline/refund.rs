@@ -12,7 +12,7 @@ use super::{
 };
 use crate::sandbox::{
     faults::{Answer, Commit},
-    provider::{Answered, Incoming},
+    provider::{Answered, Incoming, pairs},
     reply::{Plain, Reply},
 };
 
@@ -135,8 +135,8 @@ fn look_up(place: &str, incoming: &Incoming, body: &Value) -> Option<Value> {
         return incoming.header(name).map(Value::from);
     }
     if let Some(name) = place.strip_prefix("query:") {
-        let mut pairs = url::form_urlencoded::parse(incoming.query.as_bytes());
-        return pairs.find(|(key, _)| key == name).map(|(_, value)| Value::from(value.into_owned()));
+        let found = pairs(&incoming.query).into_iter().find(|(key, _)| key == name);
+        return found.map(|(_, value)| Value::from(value));
     }
     body.pointer(place).filter(|value| !value.is_null()).cloned()
 }

@@ -116,7 +116,7 @@ fn earlier<'a>(state: &'a State, inner: &Inner, id: &str, asked: &Asked) -> Opti
 }
 
 /// The same request again: nothing new, but what waited for it comes about. With other parameters it is
-/// refused [assumed].
+/// refused \[assumed].
 fn replay(
     state: &mut State,
     inner: &mut Inner,

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::sandbox::{WORLDLINE_MID, clock};
 
-/// The ids of transaction types: 1 and 3 [doc], the others [assumed].
+/// The ids of transaction types: 1 and 3 \[doc], the others \[assumed].
 const AUTHORIZE: (u32, &str) = (1, "Authorize");
 const CAPTURE: (u32, &str) = (3, "Capture");
 const CREDIT: (u32, &str) = (4, "Credit");

@@ -1,7 +1,7 @@
 //! `POST /api/v2/oauth2/tokens`: a signed assertion in, a short-lived access token out.
 //!
 //! [doc: algorithms, `aud`, `iss`, `scope`, two active key pairs.] The form of request and answer is that of
-//! RFC 7523 and RFC 6749 [assumed], and so are the life of a token and the bounds of `iat` and `exp`.
+//! RFC 7523 and RFC 6749 \[assumed], and so are the life of a token and the bounds of `iat` and `exp`.
 
 use std::{collections::HashMap, fmt};
 
@@ -17,13 +17,13 @@ use sha2::{Digest as _, Sha256};
 use super::{Worldline, refund::spoil, table};
 use crate::sandbox::{
     WORLDLINE_ISSUER,
-    provider::{Answered, Incoming, Refused},
+    provider::{Answered, Incoming, Refused, pairs},
     reply::Plain,
 };
 
 const GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 const AUDIENCE: &str = "drwp";
-/// Key pairs that may be active at a time [doc].
+/// Key pairs that may be active at a time \[doc].
 const KEYS_MAX: usize = 2;
 /// A PKCS#1 public key of 2048 bits is not shorter than this [doc: RSA-2048].
 const KEY_DER_BYTES_MIN: usize = 268;
@@ -40,7 +40,7 @@ pub(super) enum Scope {
 }
 
 impl Scope {
-    /// The literal template of the documents; that of refunds by analogy [assumed].
+    /// The literal template of the documents; that of refunds by analogy \[assumed].
     fn of(text: &str) -> Option<Self> {
         match text {
             "OrderProcessingService:GET:/v2/merchants/{mid}/orders/{orderId}" => Some(Self::Order),
@@ -144,7 +144,7 @@ fn exchange(worldline: &Worldline, incoming: &Incoming) -> Plain {
     let mut state = worldline.state();
     let (now_ms, life_s) = {
         let inner = worldline.shared.lock();
-        (inner.now_ms(), inner.settings.token_life_s)
+        (inner.now_ms(), inner.settings.worldline_token_life_s)
     };
     let granted = assertion(&incoming.body).and_then(|text| checked(&text, state.tokens.pems(), now_ms));
     let (status, body) = match granted {
@@ -158,9 +158,10 @@ fn exchange(worldline: &Worldline, incoming: &Incoming) -> Plain {
 }
 
 fn assertion(body: &[u8]) -> Result<String, Denied> {
+    let fields = pairs(&String::from_utf8_lossy(body));
     let field = |wanted: &str| {
-        let mut fields = url::form_urlencoded::parse(body);
-        fields.find(|(name, _)| name == wanted).map(|(_, value)| value.into_owned())
+        let found = fields.iter().find(|(name, _)| name == wanted);
+        found.map(|(_, value)| value.clone())
     };
     match field("grant_type") {
         None => Err(("invalid_request", "grant_type is missing")),

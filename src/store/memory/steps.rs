@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::world::{World, missing};
+use super::world::{World, inconsistent};
 use crate::domain::account::Account;
 use crate::domain::answer::{Signal, asked_quiet};
 use crate::domain::decision::{self, Acceptance, Intent, IntentRows, Verdict, accept};
@@ -57,6 +57,9 @@ impl World {
             (Some(key), Some(snapshot)) => own_seen_minor(snapshot, self.own_refunds(key, &[])),
             (_, None) | (None, _) => 0,
         };
+        if self.attempts.contains_key(&intent.attempt) {
+            return Err(inconsistent("attempts", "id", &intent.attempt));
+        }
         let state = self.account_state(&account.identity.name);
         let bucket = account.admission.rate.as_ref().map(|rate| &rate.bucket);
         let verdict = decision::begin(
@@ -126,7 +129,7 @@ impl World {
         if let Some(AttemptRecord::End(id, _)) = &attempt
             && !self.attempts.contains_key(id)
         {
-            return Err(missing("attempts", "id", id));
+            return Err(inconsistent("attempts", "id", id));
         }
         self.guards.extend(guards);
         if !steps.is_empty() || record.members.is_empty() {
@@ -141,7 +144,7 @@ impl World {
         match attempt {
             None => {}
             Some(AttemptRecord::Whole(whole)) => {
-                self.attempts.insert(whole.id, *whole);
+                self.attempts.entry(whole.id).or_insert(*whole);
             }
             Some(AttemptRecord::End(id, end)) => {
                 // Late evidence is what really came of it: what another infers does not replace it.
@@ -163,7 +166,7 @@ impl World {
                 && (held != holds || record.snapshot.is_some())
             {
                 let stored = guards.get(&key).or_else(|| self.guards.get(&key));
-                let guard = stored.ok_or_else(|| missing("guards", "order_key", &key.order_key))?;
+                let guard = stored.ok_or_else(|| inconsistent("guards", "order_key", &key.order_key))?;
                 guards.insert(key, guard.moved(held, holds));
             }
         }

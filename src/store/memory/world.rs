@@ -52,7 +52,7 @@ impl World {
 
     /// The row that a lease names.
     pub(super) fn known(&self, id: RefundId) -> Result<&Row> {
-        self.rows.get(&id).ok_or_else(|| missing("refunds", "id", &id))
+        self.rows.get(&id).ok_or_else(|| inconsistent("refunds", "id", &id))
     }
 
     pub(super) fn with_key(&self, caller: &CallerName, request_id: &RequestId) -> Option<&Refund> {
@@ -138,6 +138,6 @@ impl World {
     }
 }
 
-pub(super) fn missing(table: &'static str, column: &'static str, id: &impl ToString) -> Error {
+pub(super) fn inconsistent(table: &'static str, column: &'static str, id: &impl ToString) -> Error {
     Error::Inconsistent { table, column, id: id.to_string() }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use sea_orm::sea_query::LockType;
+use sea_orm::sea_query::{LockType, OnConflict};
 use sea_orm::{EntityTrait, Set};
 
 use super::entity::{attempt, attempt_member};
@@ -84,7 +84,10 @@ pub(super) async fn begin(
                 accounts::save_bucket(tx, &rate.bucket, rows.next_free, next_free).await?;
             }
             let attempt = attempt_of(intent, lease.refund_id, &account.identity.name, now);
-            insert_attempt(tx, &attempt).await?;
+            if !insert_attempt(tx, &attempt).await? {
+                let at = row::Reading::new("attempts", &attempt.id);
+                at.need::<()>("id", None)?;
+            }
             let refund = transition.refund;
             refunds::save(tx, &row.kept(refund.clone(), intent.lease, now)).await?;
             Ok((Begun::Go(Box::new(refund)), wakes))
@@ -92,7 +95,8 @@ pub(super) async fn begin(
     }
 }
 
-/// A first send changes nothing of the account's state, so that others may read it too; a resend spends retry tokens.
+/// A first send changes nothing of the account's state, so that others may read it too; a resend spends retry
+/// tokens.
 async fn lock_account(tx: &Tx, row: &Row, account: &Account) -> Result<AccountRows, Fault> {
     let lock = match row.refund.state.kind() {
         StateKind::Pending => LockType::Share,
@@ -106,13 +110,20 @@ async fn lock_account(tx: &Tx, row: &Row, account: &Account) -> Result<AccountRo
     Ok(AccountRows { state, next_free })
 }
 
-/// Writes an attempt and its members.
-pub(super) async fn insert_attempt(tx: &Tx, attempt: &Attempt) -> Result<(), Fault> {
-    attempt::Entity::insert(row::attempt::whole(attempt)).exec_without_returning(&tx.conn).await?;
+/// Writes an attempt and its members, unless it is written already; tells whether it wrote.
+pub(super) async fn insert_attempt(tx: &Tx, attempt: &Attempt) -> Result<bool, Fault> {
+    let once = OnConflict::column(attempt::Column::Id).do_nothing().to_owned();
+    let written = attempt::Entity::insert(row::attempt::whole(attempt))
+        .on_conflict(once)
+        .exec_without_returning(&tx.conn)
+        .await?;
+    if written == 0 {
+        return Ok(false);
+    }
     let members = attempt
         .members
         .iter()
         .map(|id| attempt_member::ActiveModel { attempt_id: Set(attempt.id.0), refund_id: Set(id.0) });
     attempt_member::Entity::insert_many(members).exec_without_returning(&tx.conn).await?;
-    Ok(())
+    Ok(true)
 }

@@ -21,6 +21,8 @@ const STATEMENT_TIMEOUT_MS: u64 = 15_000;
 const SILENT_TRANSACTION_MS: u64 = 20_000;
 /// How long a connection may be idle and still be trusted without a ping.
 const PING_AFTER_IDLE_MS: u64 = 30_000;
+/// Prepared statements that a connection keeps: a batch of each size has its own.
+const STATEMENTS_KEPT_MAX: usize = 256;
 /// How long SQLite waits for a lock that another program (a backup) holds.
 const BUSY_TIMEOUT_MS: u64 = 5_000;
 
@@ -64,7 +66,9 @@ async fn open_postgres(options: &Options, mut connect: ConnectOptions) -> Result
         .statement_timeout(Duration::from_millis(STATEMENT_TIMEOUT_MS))
         .test_before_acquire_if_idle_for(Duration::from_millis(PING_AFTER_IDLE_MS))
         .map_sqlx_postgres_opts(|options| {
-            options.options([("idle_in_transaction_session_timeout", SILENT_TRANSACTION_MS.to_string())])
+            options
+                .statement_cache_capacity(STATEMENTS_KEPT_MAX)
+                .options([("idle_in_transaction_session_timeout", SILENT_TRANSACTION_MS.to_string())])
         });
     let db = connected(connect).await?;
     Ok(Opened { db, lock: None })
@@ -88,6 +92,7 @@ async fn open_sqlite(url: &str, mut connect: ConnectOptions) -> Result<Opened> {
                 .journal_mode(SqliteJournalMode::Wal)
                 .synchronous(SqliteSynchronous::Full)
                 .foreign_keys(true)
+                .statement_cache_capacity(STATEMENTS_KEPT_MAX)
                 .busy_timeout(Duration::from_millis(BUSY_TIMEOUT_MS))
         });
     let db = connected(connect).await?;
@@ -113,7 +118,8 @@ fn lock_file(database: &Path) -> Result<File> {
     }
 }
 
-/// This process is the only one, so that every lease is of one that has ended: due at once, and known as taken over.
+/// This process is the only one, so that every lease is of one that has ended: due at once, and known as
+/// taken over.
 async fn end_leases(db: &DatabaseConnection) -> Result<(), DbErr> {
     let backend = db.get_database_backend();
     let table = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'refunds'";

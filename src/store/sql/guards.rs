@@ -15,6 +15,9 @@ use crate::domain::refund::StateKind;
 use crate::store::Result;
 use crate::store::row::GuardKey;
 
+/// Guards in one statement.
+const KEYS_MAX: usize = 1_000;
+
 pub(super) fn is(key: &GuardKey) -> Condition {
     Condition::all()
         .add(guard::Column::Provider.eq(key.provider))
@@ -32,28 +35,27 @@ pub(super) struct Guards {
 impl Guards {
     /// Locks those that exist.
     pub(super) async fn lock(tx: &Tx, keys: &BTreeSet<GuardKey>) -> Result<Self, Fault> {
-        if keys.is_empty() {
-            return Ok(Self::default());
-        }
-        let any = keys.iter().fold(Condition::any(), |any, key| any.add(is(key)));
-        let models = guard::Entity::find()
-            .filter(any)
-            .order_by_asc(guard::Column::Provider)
-            .order_by_asc(guard::Column::Merchant)
-            .order_by_asc(guard::Column::OrderKey)
-            .lock_exclusive()
-            .all(&tx.conn)
-            .await?;
         let mut stored = BTreeMap::new();
-        for model in models {
-            let at = row::Reading::new("guards", &model.order_key);
-            let provider = at.need("provider", ProviderKind::from_word(&model.provider))?;
-            let key = GuardKey {
-                provider: provider.word(),
-                merchant: model.merchant.clone(),
-                order_key: model.order_key.clone(),
-            };
-            stored.insert(key, Guard::try_from(model)?);
+        let keys: Vec<_> = keys.iter().collect();
+        for keys in keys.chunks(KEYS_MAX) {
+            let models = guard::Entity::find()
+                .filter(any_of(keys))
+                .order_by_asc(guard::Column::Provider)
+                .order_by_asc(guard::Column::Merchant)
+                .order_by_asc(guard::Column::OrderKey)
+                .lock_exclusive()
+                .all(&tx.conn)
+                .await?;
+            for model in models {
+                let at = row::Reading::new("guards", &model.order_key);
+                let provider = at.need("provider", ProviderKind::from_word(&model.provider))?;
+                let key = GuardKey {
+                    provider: provider.word(),
+                    merchant: model.merchant.clone(),
+                    order_key: model.order_key.clone(),
+                };
+                stored.insert(key, Guard::try_from(model)?);
+            }
         }
         Ok(Self { now: stored.clone(), stored })
     }
@@ -82,11 +84,29 @@ impl Guards {
                 }
             }
         }
-        if !new.is_empty() {
-            guard::Entity::insert_many(new).exec_without_returning(&tx.conn).await?;
+        let mut new = new.into_iter().peekable();
+        while new.peek().is_some() {
+            guard::Entity::insert_many(new.by_ref().take(KEYS_MAX)).exec_without_returning(&tx.conn).await?;
         }
         Ok(())
     }
+}
+
+/// One list per merchant: a term per key would nest as deep as there are keys.
+fn any_of(keys: &[&GuardKey]) -> Condition {
+    let mut orders: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
+    for key in keys {
+        let of_merchant = orders.entry((key.provider, &key.merchant)).or_default();
+        of_merchant.push(&key.order_key);
+    }
+    orders.into_iter().fold(Condition::any(), |any, ((provider, merchant), orders)| {
+        any.add(
+            Condition::all()
+                .add(guard::Column::Provider.eq(provider))
+                .add(guard::Column::Merchant.eq(merchant))
+                .add(guard::Column::OrderKey.is_in(orders)),
+        )
+    })
 }
 
 /// Our own refunds of an order that are open or succeeded.

@@ -29,6 +29,7 @@ pub(crate) struct TestDatabase {
     pub(crate) clock: ManualClock,
     pub(crate) url: String,
     store: Arc<dyn Store>,
+    sql: Option<Arc<SqlStore>>,
     directory: Option<TempDir>,
 }
 
@@ -53,7 +54,7 @@ impl TestDatabase {
         let clock = ManualClock::new();
         if kind == Kind::Memory {
             let store = Arc::new(MemoryStore::new(clock.time_source()));
-            return Some(Self { kind, clock, url: String::new(), store, directory: None });
+            return Some(Self { kind, clock, url: String::new(), store, sql: None, directory: None });
         }
         let covered = tokio::task::spawn_blocking(databases).await.unwrap();
         if !covered.contains(&kind) {
@@ -66,13 +67,18 @@ impl TestDatabase {
         } else {
             (postgres::fresh_database().await, None)
         };
-        let store = connect(&url, &clock).await;
+        let store = Arc::new(connect(&url, &clock).await);
         store.migrate().await.unwrap();
-        Some(Self { kind, clock, url, store: Arc::new(store), directory })
+        Some(Self { kind, clock, url, store: Arc::<SqlStore>::clone(&store), sql: Some(store), directory })
     }
 
     pub(crate) fn store(&self) -> Arc<dyn Store> {
         Arc::clone(&self.store)
+    }
+
+    /// The store as what it is on a database.
+    pub(crate) fn sql(&self) -> Arc<SqlStore> {
+        self.sql.clone().unwrap()
     }
 
     /// What another replica would have: a store of its own on PostgreSQL, the same one elsewhere.
@@ -98,15 +104,15 @@ impl TestDatabase {
 
     /// Ends the store and opens the database again, as a new process does.
     pub(crate) async fn reopened(self) -> Self {
-        let Self { kind, clock, url, store, directory } = self;
-        drop(store);
+        let Self { kind, clock, url, store, sql, directory } = self;
+        drop((store, sql));
         let store = Arc::new(connect(&url, &clock).await);
-        Self { kind, clock, url, store, directory }
+        Self { kind, clock, url, store: Arc::<SqlStore>::clone(&store), sql: Some(store), directory }
     }
 
     /// Removes it.
     pub(crate) async fn finish(self) {
-        drop(self.store);
+        drop((self.store, self.sql));
         drop(self.directory);
         if self.kind == Kind::Postgres {
             postgres::drop_database(&self.url).await;

@@ -79,10 +79,10 @@ impl Process {
 
     /// Waits for the end; the exit code, or `None` if a signal ended it.
     pub(crate) async fn end(&mut self) -> Option<i32> {
-        let status = match timeout(PATIENCE, self.child.wait()).await {
-            Ok(status) => status.unwrap(),
-            Err(_) => panic!("it did not end; it wrote:\n{}", self.seen.join("\n")),
+        let Ok(status) = timeout(PATIENCE, self.child.wait()).await else {
+            panic!("it did not end; it wrote:\n{}", self.seen.join("\n"));
         };
+        let status = status.unwrap();
         while let Ok(Some(line)) = timeout(PATIENCE, self.lines.recv()).await {
             self.seen.push(line);
         }

@@ -68,7 +68,7 @@ pub(crate) fn account(name: &str) -> Account {
         queue_max: 1_000,
         schedule: Schedule {
             backoff_base: Duration::from_secs(1),
-            backoff_max: Duration::from_secs(60),
+            backoff_max: Duration::from_mins(1),
             first_check: Duration::from_secs(5),
             check_steps: vec![Duration::from_mins(1)],
             refusal_age_min: Duration::from_mins(15),
@@ -78,7 +78,7 @@ pub(crate) fn account(name: &str) -> Account {
         admission: AdmissionPolicy {
             breaker_failures: 3,
             breaker_open: Duration::from_secs(30),
-            probe_base: Duration::from_secs(60),
+            probe_base: Duration::from_mins(1),
             probe_max: Duration::from_hours(1),
             retry_tokens_max: 100,
             retry_cost: 5,

@@ -1,0 +1,123 @@
+//! Accounts: known, blocked, probed, and not to be changed under open refunds.
+
+use std::time::Duration;
+
+use refunds::domain::answer::{BlockCause, Signal};
+use refunds::domain::attempt::AttemptKind;
+use refunds::domain::refund::{Change, StateKind, Wait};
+use refunds::store::{Begun, Error};
+
+use super::{LEASE, accept, apply, ask, begin, claim, claim_one, intent, outcome, step};
+use crate::support::database::TestDatabase;
+use crate::support::on_every_store;
+use crate::support::samples::{account, identity, payment};
+
+on_every_store! {
+    async fn a_blocked_account_hands_out_one_probe_at_a_time(db: &TestDatabase) {
+        let (store, replica) = (db.store(), db.replica().await);
+        let account = account("shop-au");
+        for order in ["1", "2", "3"] {
+            accept(&*store, payment(&account.identity, order, 100)).await;
+        }
+        let lease = store.claim(&ask("worker", &account, 1)).await.unwrap().remove(0).lease;
+        let attempt = begin(&*store, &lease, &account).await;
+        let nothing = Change::NothingSent { wait: Wait::AccountBlocked, delay: Duration::ZERO };
+        let mut blocked = outcome(db, &account, &lease, attempt, nothing.clone());
+        blocked.signals = vec![Signal::Block(BlockCause::Credentials)];
+        apply(&*store, blocked, &account).await;
+        let state = store.account_state(&account.identity.name).await.unwrap();
+        assert_eq!(state.blocked.as_ref().unwrap().cause, BlockCause::Credentials);
+        assert_eq!(claim(&*store, "worker", &account).await, vec![]);
+
+        db.clock.advance(account.admission.probe_base);
+        let (one, two) = (ask("one", &account, 5), ask("two", &account, 5));
+        let (one, two) = tokio::join!(store.claim(&one), replica.claim(&two));
+        let mut probes: Vec<_> = one.unwrap().into_iter().chain(two.unwrap()).collect();
+        assert_eq!(probes.len(), 1, "{probes:?}");
+        let probe = probes.remove(0);
+        assert!(probe.probe);
+        assert_eq!(claim(&*store, "worker", &account).await, vec![]);
+
+        // Only the probe is sent; when it works the account is open again.
+        let mut send = intent(AttemptKind::Send);
+        send.probe = true;
+        let begun = store.begin(&probe.lease, &send, &account).await.unwrap();
+        assert!(matches!(begun, Begun::Go(_)), "{begun:?}");
+        let mut healthy = outcome(db, &account, &probe.lease, send.attempt, nothing);
+        healthy.signals = vec![Signal::Healthy];
+        apply(&*store, healthy, &account).await;
+        assert_eq!(claim(&*store, "worker", &account).await.len(), 3);
+    }
+
+    async fn sending_refunds_are_taken_over_even_from_a_blocked_account(db: &TestDatabase) {
+        let store = db.store();
+        let account = account("shop-au");
+        for order in ["1", "2"] {
+            accept(&*store, payment(&account.identity, order, 100)).await;
+        }
+        let claimed = claim(&*store, "worker", &account).await;
+        begin(&*store, &claimed[0].lease, &account).await;
+        let mut blocked = step(&account, &claimed[1].lease, None);
+        blocked.signals = vec![Signal::Block(BlockCause::Permission)];
+        apply(&*store, blocked, &account).await;
+        db.clock.advance(LEASE);
+        let taken = claim(&*store, "other", &account).await;
+        assert_eq!(taken.len(), 1);
+        assert!(taken[0].taken_over && !taken[0].probe);
+        assert_eq!(taken[0].refund.state.kind(), StateKind::Sending);
+    }
+
+    async fn a_block_keeps_an_intent_from_being_sent(db: &TestDatabase) {
+        let store = db.store();
+        let account = account("shop-au");
+        accept(&*store, payment(&account.identity, "1", 100)).await;
+        let lease = claim_one(&*store, &account).await;
+        accept(&*store, payment(&account.identity, "2", 100)).await;
+        let mut blocked = step(&account, &claim_one(&*store, &account).await, None);
+        blocked.signals = vec![Signal::Trouble, Signal::Trouble, Signal::Trouble];
+        apply(&*store, blocked, &account).await;
+        let Begun::Stay(waiting) = store.begin(&lease, &intent(AttemptKind::Send), &account).await.unwrap()
+        else {
+            panic!("goes");
+        };
+        assert_eq!(waiting.state.wait(), Some(Wait::Breaker));
+    }
+
+    async fn a_worker_that_lost_its_lease_tells_the_account_nothing(db: &TestDatabase) {
+        let store = db.store();
+        let account = account("shop-au");
+        accept(&*store, payment(&account.identity, "1", 100)).await;
+        let lease = claim_one(&*store, &account).await;
+        let attempt = begin(&*store, &lease, &account).await;
+        db.clock.advance(LEASE);
+        assert_eq!(claim(&*store, "other", &account).await.len(), 1);
+        let mut late = outcome(db, &account, &lease, attempt, Change::Cancel);
+        late.signals = vec![Signal::Block(BlockCause::Credentials)];
+        store.record(late, &account).await.unwrap();
+        let state = store.account_state(&account.identity.name).await.unwrap();
+        assert_eq!(state.blocked, None);
+    }
+
+    async fn a_changed_merchant_is_refused_while_refunds_are_open(db: &TestDatabase) {
+        let store = db.store();
+        let account = account("shop-au");
+        let other = identity("other");
+        store.register(&[account.identity.clone(), other.clone()]).await.unwrap();
+        store.register(&[other.clone(), account.identity.clone()]).await.unwrap();
+        accept(&*store, payment(&account.identity, "1", 100)).await;
+        let mut moved = account.identity.clone();
+        moved.merchant = "elsewhere".to_owned();
+        let mut other_moved = other;
+        other_moved.base_url = "https://other.example".to_owned();
+        store.register(&[other_moved]).await.unwrap();
+        let told = store.register(std::slice::from_ref(&moved)).await;
+        let Err(Error::AccountChanged { field, stored, configured, open, .. }) = told else {
+            panic!("{told:?}");
+        };
+        assert_eq!((field, stored.as_str(), configured.as_str(), open),
+            ("merchant", "merchant-of-shop-au", "elsewhere", 1));
+        let lease = claim_one(&*store, &account).await;
+        apply(&*store, step(&account, &lease, Some(Change::Cancel)), &account).await;
+        store.register(&[moved]).await.unwrap();
+    }
+}

@@ -1,0 +1,56 @@
+//! What the hot path asks is answered by indexes that hold open work only.
+
+use sea_orm::{ConnectionTrait, Statement};
+
+use crate::support::database::{Kind, TestDatabase};
+use crate::support::on_every_database;
+use crate::support::samples::{identity, payment};
+
+/// What is asked, and the index that answers.
+const ASKED: &[(&str, &str)] = &[
+    (
+        "SELECT * FROM refunds WHERE due_us <= 1 AND state <> 'sending' AND account = 'a' \
+         ORDER BY due_us LIMIT 5",
+        "refunds_due",
+    ),
+    (
+        "SELECT * FROM refunds WHERE due_us <= 1 AND state <> 'pending' AND state <> 'sending' \
+         AND account = 'a' ORDER BY due_us LIMIT 5",
+        "refunds_started_due",
+    ),
+    (
+        "SELECT * FROM refunds WHERE due_us <= 1 AND state = 'sending' \
+         AND COALESCE(account, '') IN ('a', 'b') ORDER BY due_us LIMIT 5",
+        "refunds_sending_due",
+    ),
+    (
+        "SELECT id FROM refunds WHERE provider = 'afterpay' AND merchant = 'm' AND order_key = '7'",
+        "refunds_order",
+    ),
+    ("SELECT id FROM events WHERE position IS NULL ORDER BY id LIMIT 5", "events_to_be_placed"),
+];
+
+on_every_database! {
+    async fn the_hot_path_goes_by_partial_indexes(db: &TestDatabase) {
+        let wishes = (0..2_000).map(|n| payment(&identity("shop-au"), &n.to_string(), 1)).collect();
+        db.store().create(wishes).await.unwrap();
+        while db.store().sequence_events(1_000).await.unwrap() > 0 {}
+        let raw = db.raw().await;
+        let backend = raw.get_database_backend();
+        let (explain, column) = match db.kind {
+            Kind::Postgres => ("EXPLAIN", "QUERY PLAN"),
+            Kind::Sqlite | Kind::Memory => ("EXPLAIN QUERY PLAN", "detail"),
+        };
+        if db.kind == Kind::Postgres {
+            raw.execute_unprepared("ANALYZE").await.unwrap();
+        }
+        for (asked, index) in ASKED {
+            let statement = Statement::from_string(backend, format!("{explain} {asked}"));
+            let rows = raw.query_all_raw(statement).await.unwrap();
+            let plan: Vec<String> = rows.iter().map(|row| row.try_get("", column).unwrap()).collect();
+            let goes_by = |line: &String| line.split_whitespace().any(|word| word == *index);
+            assert!(plan.iter().any(goes_by), "{asked}: {plan:#?}");
+        }
+        raw.close().await.unwrap();
+    }
+}

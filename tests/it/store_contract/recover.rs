@@ -1,0 +1,55 @@
+//! After a restore.
+
+use std::time::Duration;
+
+use refunds::domain::attempt::AttemptKind;
+use refunds::domain::plan::Jitter;
+use refunds::domain::refund::{Change, StateKind};
+use refunds::store::Recovery;
+
+use super::{LEASE, accept, apply, begin, claim, step};
+use crate::support::database::TestDatabase;
+use crate::support::on_every_store;
+use crate::support::samples::{account, payment};
+
+on_every_store! {
+    async fn what_may_have_been_sent_in_the_lost_time_is_unknown(db: &TestDatabase) {
+        let store = db.store();
+        let account = account("shop-au");
+        let mut ids = Vec::new();
+        for order in ["1", "2", "3"] {
+            ids.push(accept(&*store, payment(&account.identity, order, 100)).await.id);
+        }
+        let claimed = claim(&*store, "worker", &account).await;
+        begin(&*store, &claimed[0].lease, &account).await;
+        apply(&*store, step(&account, &claimed[1].lease, Some(Change::Cancel)), &account).await;
+        db.clock.advance(Duration::from_mins(10));
+        let restored_to = db.clock.now();
+        db.clock.advance(Duration::from_mins(10));
+        let strange = accept(&*store, payment(&account.identity, "4", 100)).await.id;
+        let accounts = std::slice::from_ref(&account);
+        let recovery = store.recover(restored_to, accounts, Jitter(0)).await.unwrap();
+        let made_unknown = vec![ids[0], ids[2], strange];
+        assert_eq!(recovery, Recovery { made_unknown, after_restore_point: vec![strange] });
+
+        let sending = store.find(ids[0]).await.unwrap().unwrap();
+        assert_eq!(sending.state.kind(), StateKind::Unknown);
+        assert!(sending.state.doubt().unwrap().first_sent < restored_to);
+        let pending = store.find(ids[2]).await.unwrap().unwrap();
+        assert_eq!(pending.state.kind(), StateKind::Unknown);
+        assert_eq!(pending.state.doubt().unwrap().first_sent, restored_to);
+        assert_eq!(pending.sends, 1);
+        let history = store.history(ids[2]).await.unwrap();
+        assert_eq!(history.attempts[0].kind, AttemptKind::Restore);
+        let sequences: Vec<_> = history.events.iter().map(|e| (e.sequence, e.state)).collect();
+        let (pending, sending) = (StateKind::Pending, StateKind::Sending);
+        assert_eq!(sequences, vec![(1, pending), (2, sending), (3, StateKind::Unknown)]);
+
+        // The leases of before are gone, and a second recovery finds nothing to do.
+        let lease = &claimed[2].lease;
+        assert_eq!(store.renew(std::slice::from_ref(lease), LEASE).await.unwrap(), vec![false]);
+        let again = store.recover(restored_to, accounts, Jitter(0)).await.unwrap();
+        assert_eq!(again.made_unknown, vec![]);
+        assert_eq!(again.after_restore_point.len(), 3, "their last change is the recovery itself");
+    }
+}
