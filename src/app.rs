@@ -88,9 +88,20 @@ impl Error {
     /// The exit code: 64 for what the one who started it can mend by other arguments or configuration.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Config(_) | Self::Setting { .. } => 64,
+            Self::Config(_)
+            | Self::Setting { .. }
+            | Self::Telemetry(telemetry::Error::LogFilter { .. })
+            | Self::Provider {
+                source:
+                    provider::Error::BaseUrl(_)
+                    | provider::Error::Merchant(_)
+                    | provider::Error::Secret
+                    | provider::Error::Header { .. }
+                    | provider::Error::Limit(_),
+                ..
+            } => 64,
             Self::Store(_)
-            | Self::Provider { .. }
+            | Self::Provider { source: provider::Error::Client(_), .. }
             | Self::Bind { .. }
             | Self::Grpc(_)
             | Self::Telemetry(_)

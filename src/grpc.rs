@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
+use tokio::sync::Mutex;
 use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::CancellationToken;
 use tonic::service::interceptor::InterceptedService;
@@ -43,8 +44,16 @@ pub mod proto {
 
 use proto::refund_service_server::RefundServiceServer;
 
-/// The name that health is told for, besides the empty one of the whole server.
-const SERVICE_NAME: &str = "refunds.v1.RefundService";
+/// What this server answers.
+const DESCRIPTORS: &[&[u8]] = &[
+    proto::DESCRIPTORS,
+    tonic_health::pb::FILE_DESCRIPTOR_SET,
+    tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET,
+    tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,
+];
+
+/// The names that health is told for; the empty one is that of the whole server.
+const NAMES: &[&str] = &["", "refunds.v1.RefundService"];
 
 /// The server's settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,18 +77,50 @@ pub enum Error {
     /// The descriptors do not make a reflection service.
     #[error("reflection cannot be built")]
     Reflection(#[from] tonic_reflection::server::Error),
+    /// The descriptors are none.
+    #[error("the descriptors cannot be read")]
+    Descriptors(#[from] prost::DecodeError),
 }
 
 /// Health as callers and Kubernetes see it.
 #[derive(Clone)]
-pub struct Health(HealthReporter);
+pub struct Health {
+    reporter: HealthReporter,
+    leaving: Arc<Mutex<bool>>,
+}
 
 impl Health {
-    /// Says whether calls are welcome.
+    fn new(reporter: HealthReporter) -> Self {
+        Self { reporter, leaving: Arc::default() }
+    }
+
+    /// Says whether calls are welcome. From the end's beginning on they are not, whatever is said here.
     pub async fn set_serving(&self, serving: bool) {
+        let leaving = self.leaving.lock().await;
+        if !*leaving {
+            self.tell(serving).await;
+        }
+    }
+
+    /// Turns away for good.
+    async fn leave(&self) {
+        let mut leaving = self.leaving.lock().await;
+        *leaving = true;
+        self.tell(false).await;
+    }
+
+    /// Ends what watches: an open stream would hold up the shutdown for all of its grace.
+    async fn dismiss(&mut self) {
+        for name in NAMES {
+            self.reporter.clear_service_status(name).await;
+        }
+    }
+
+    async fn tell(&self, serving: bool) {
         let status = if serving { ServingStatus::Serving } else { ServingStatus::NotServing };
-        self.0.set_service_status("", status).await;
-        self.0.set_service_status(SERVICE_NAME, status).await;
+        for name in NAMES {
+            self.reporter.set_service_status(name, status).await;
+        }
     }
 }
 
@@ -99,7 +140,7 @@ pub async fn serve(
 ) -> Result<(), Error> {
     let address: Option<SocketAddr> = listener.local_addr().ok();
     let (reporter, health_service) = tonic_health::server::health_reporter();
-    let health = Health(reporter);
+    let mut health = Health::new(reporter);
     health.set_serving(false).await;
     let _unwatched = health_sender.send(health.clone());
     let refunds = RefundServiceServer::new(refund_service::Handler::new(service))
@@ -112,14 +153,15 @@ pub async fn serve(
     };
     let ending = async move {
         stop.cancelled().await;
-        health.set_serving(false).await;
+        health.leave().await;
         tokio::time::sleep(settings.drain_delay).await;
         drain.cancel();
+        health.dismiss().await;
     };
     Server::builder()
         .max_concurrent_streams(settings.concurrent_streams_max)
         // Outermost: every call has a span, a line, and an error with details, whoever made it.
-        .layer(trace::TraceLayer::new(address))
+        .layer(trace::TraceLayer::new(address, DESCRIPTORS)?)
         // Inside the transport's own timeout, which would answer CANCELLED.
         .layer(deadline::DeadlineLayer::new(settings.unary_deadline_max))
         .add_service(refunds)

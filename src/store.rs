@@ -52,7 +52,7 @@ pub enum Error {
         id: String,
     },
     /// The schema is not the one this program knows.
-    #[error("the schema is not current: {0}")]
+    #[error("the schema is not current, run `refunds migrate`: {0}")]
     Schema(String),
     /// Another process has the SQLite file.
     #[error("another process is using {0}")]

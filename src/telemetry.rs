@@ -134,6 +134,15 @@ impl Telemetry {
     }
 }
 
+/// Whether these settings can be taken, as far as that can be told without taking them.
+///
+/// # Errors
+///
+/// A log filter that does not parse.
+pub fn check(settings: &Settings) -> Result<(), Error> {
+    log_filter(settings).map(|_| ())
+}
+
 /// Installs the subscriber of the process, logging to stderr. Call it once, within a Tokio runtime: the
 /// exporter's connection lives there.
 ///
@@ -187,10 +196,7 @@ fn assemble<W>(
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    let filter = EnvFilter::builder().parse(&settings.log_filter).map_err(|source| {
-        let filter = settings.log_filter.clone();
-        Error::LogFilter { filter, source }
-    })?;
+    let filter = log_filter(settings)?;
     let traces = tracing_opentelemetry::layer()
         .with_tracer(provider.tracer(SCOPE))
         .with_location(false)
@@ -206,6 +212,13 @@ where
     // A filter such as `warn` must not hide the spans: a warning without its refund's id is of little use.
     let logs = logs.with_filter(filter.or(own_spans()));
     Ok((Registry::default().with(traces).with(logs), Telemetry { provider }))
+}
+
+fn log_filter(settings: &Settings) -> Result<EnvFilter, Error> {
+    EnvFilter::builder().parse(&settings.log_filter).map_err(|source| {
+        let filter = settings.log_filter.clone();
+        Error::LogFilter { filter, source }
+    })
 }
 
 /// Passes the spans of this crate. Events are not exported: a log line carries its trace, and saying it twice

@@ -10,9 +10,9 @@ use crate::config::{Config, Environment};
 use crate::domain::plan::Jitter;
 use crate::domain::timestamp::Timestamp;
 use crate::store::{Store, TimeSource};
-use crate::telemetry::{self, Telemetry};
+use crate::telemetry;
 
-use super::{App, Error, Seams, accounts_of, open_store};
+use super::{App, Error, Seams, accounts, accounts_of, open_store};
 
 #[cfg(feature = "sandbox")]
 mod dev;
@@ -90,7 +90,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Error> {
         Command::Sandbox(arguments) => dev::sandbox(arguments).await,
         Command::CheckConfig(file) => {
             let config = file.load()?;
-            accounts_of(&config)?;
+            check(&config)?;
             say(&format!("no faults; accounts: {}", names(&config)))
         }
         Command::Recover { config, restored_to } => recover(&config.load()?, restored_to).await,
@@ -100,7 +100,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Error> {
 /// Serves until SIGTERM or SIGINT. `ready` is told where it listens.
 async fn serve(config: &Config, ready: impl FnOnce(&App) -> Result<(), Error>) -> Result<(), Error> {
     let seams = Seams::of(config)?;
-    let telemetry = start_telemetry(config)?;
+    let telemetry = telemetry::init(&telemetry_settings(config))?;
     let served = async {
         let app = App::build(config, seams).await?;
         tracing::info!(address = %app.local_addr(), accounts = names(config), "serving");
@@ -114,19 +114,26 @@ async fn serve(config: &Config, ready: impl FnOnce(&App) -> Result<(), Error>) -
     result
 }
 
-fn start_telemetry(config: &Config) -> Result<Telemetry, Error> {
+/// What `serve` would refuse besides what the configuration's own rules do, without touching anything.
+fn check(config: &Config) -> Result<(), Error> {
+    Seams::of(config)?;
+    telemetry::check(&telemetry_settings(config))?;
+    config.accounts.values().try_for_each(|account| accounts::line(account).map(|_| ()))
+}
+
+fn telemetry_settings(config: &Config) -> telemetry::Settings {
     let from = &config.telemetry;
     let log_format = match from.log_format {
         crate::config::telemetry::LogFormat::Json => telemetry::LogFormat::Json,
         crate::config::telemetry::LogFormat::Text => telemetry::LogFormat::Text,
     };
-    Ok(telemetry::init(&telemetry::Settings {
+    telemetry::Settings {
         otlp_endpoint: from.otlp_endpoint.clone(),
         log_format,
         log_filter: from.log_filter.clone(),
         service_name: from.service_name.clone(),
         sample_ratio: from.sample_ratio,
-    })?)
+    }
 }
 
 async fn recover(config: &Config, restored_to: Timestamp) -> Result<(), Error> {

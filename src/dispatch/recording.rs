@@ -2,20 +2,25 @@
 
 use std::time::Duration;
 
+use tracing::Span;
+
 use crate::domain::answer::{Answer, Face, FailurePhase, LookupAnswer, Sight, Signal};
 use crate::domain::attempt::{Attempt, AttemptEnd, AttemptKind};
 use crate::domain::id::AttemptId;
 use crate::domain::refund::{Change, Refund};
 use crate::store::{self, AttemptRecord, Member, Record, Recorded};
-use crate::telemetry::Chain;
+use crate::telemetry::{Chain, spans};
 
 use super::outcome;
-use super::worker::{Stop, Trip, Worker};
+use super::worker::{Stop, Trip, Worker, trace_id};
 
 /// How long an answer is tried to be recorded while the store is away; then the lease's end decides.
 const RECORD_TRIES_MAX: u32 = 120;
 /// The rest between two tries.
 const RECORD_REST: Duration = Duration::from_millis(500);
+/// Ends of a round trip that make its attempt's span an error. A decline is an answer, a silence is none.
+const FAILED: &[&str] = &["unknown", "not_sent", "blocked", "nothing_learned"];
+
 impl Worker {
     /// A step without a round trip.
     pub(super) async fn settle(&self, change: Change) -> Result<(), Stop> {
@@ -25,7 +30,7 @@ impl Worker {
             members: vec![Member { lease: self.claimed.lease.clone(), change: Some(change), keep: false }],
             signals: Vec::new(),
             snapshot: None,
-            trace_id: None,
+            trace_id: trace_id(),
         };
         self.record(record).await.map(|_| ())
     }
@@ -38,7 +43,7 @@ impl Worker {
         keep: bool,
     ) -> Result<Option<Refund>, Stop> {
         let refund = &self.claimed.refund;
-        let Trip { answer: LookupAnswer { sight, evidence, signals }, started, took, trace_id } = trip;
+        let Trip { answer: LookupAnswer { sight, evidence, signals }, started, took } = trip;
         let outcome = match (&change, &sight) {
             (Some(change), _) => outcome::word(change),
             (None, Sight::Order(_)) => "seen",
@@ -62,7 +67,7 @@ impl Worker {
                 evidence,
                 late: false,
             }),
-            trace_id: trace_id.clone(),
+            trace_id: trace_id(),
             preflight: None,
         };
         let record = Record {
@@ -71,7 +76,7 @@ impl Worker {
             members: vec![Member { lease: self.claimed.lease.clone(), change, keep }],
             signals: signals.into_iter().map(readable).collect(),
             snapshot,
-            trace_id,
+            trace_id: trace_id(),
         };
         self.record(record).await.map(Some)
     }
@@ -82,7 +87,6 @@ impl Worker {
         attempt: AttemptId,
         answer: Answer,
         took: Duration,
-        trace_id: Option<String>,
     ) -> Result<(), Stop> {
         let Answer { mut faces, evidence, signals } = answer;
         let face = faces.pop().unwrap_or(Face::Unknown);
@@ -102,7 +106,7 @@ impl Worker {
             members: vec![Member { lease: self.claimed.lease.clone(), change: Some(change), keep: false }],
             signals,
             snapshot: None,
-            trace_id,
+            trace_id: trace_id(),
         };
         self.record(record).await.map(|_| ())
     }
@@ -141,17 +145,18 @@ fn readable(signal: Signal) -> Signal {
     }
 }
 
-/// The canonical line of a step.
+/// The canonical line of a step. Refund and account stand in the attempt's span, which it is written in.
 fn log_step(refund: &Refund, record: &Record) {
     let end = match &record.attempt {
         Some(AttemptRecord::End(_, end)) => Some(end),
         Some(AttemptRecord::Whole(attempt)) => attempt.end.as_ref(),
         None => None,
     };
+    if let Some(end) = end.filter(|end| FAILED.contains(&end.outcome.as_str())) {
+        spans::fail_attempt_span(&Span::current(), &end.outcome);
+    }
     tracing::info!(
-        refund.id = %refund.id,
-        refund.account = %refund.content.account,
-        refund.caller = %refund.caller,
+        caller = %refund.caller,
         state = %refund.state.kind(),
         outcome = end.map_or("settled", |e| e.outcome.as_str()),
         http_status = end.and_then(|e| e.evidence.http_status),

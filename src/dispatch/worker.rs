@@ -61,7 +61,6 @@ pub(super) struct Trip<T> {
     pub(super) answer: T,
     pub(super) started: Timestamp,
     pub(super) took: Duration,
-    pub(super) trace_id: Option<String>,
 }
 
 impl Worker {
@@ -76,30 +75,35 @@ impl Worker {
         Self { parts, line, claimed, keeper }
     }
 
-    /// Works until the refund has to wait, is final, or the lease is lost.
+    /// Works until the refund has to wait, is final, or the lease is lost: one attempt, and one trace of it.
     pub(super) async fn run(self) {
+        let step = next_step(&self.claimed.refund, &self.line.account.capabilities, self.claimed.now);
+        let span = attempt_span(&self.claimed.refund, &step);
+        self.attempt(step).instrument(span).await;
+    }
+
+    async fn attempt(self, step: Step) {
         self.parts.interrupt.at(Point::AfterClaim);
-        let refund = &self.claimed.refund;
-        let (id, account) = (refund.id, &refund.content.account);
         if self.claimed.taken_over {
-            tracing::warn!(refund.id = %id, refund.account = %account, "a lease ran out and was taken over");
+            tracing::warn!("a lease ran out and was taken over");
         }
-        match self.steps().await {
+        match self.take(step).await {
             Ok(()) => {}
             Err(Stop::LeaseLost) => {
-                tracing::warn!(refund.id = %id, refund.account = %account, "the lease was lost: nothing was written");
+                spans::fail_attempt_span(&Span::current(), "lease_lost");
+                tracing::warn!("the lease was lost: nothing was written");
             }
             Err(Stop::Store(error)) => {
-                let error = Chain(&error);
-                tracing::error!(refund.id = %id, refund.account = %account, %error, "the store failed a worker");
+                spans::fail_attempt_span(&Span::current(), "store");
+                tracing::error!(error = %Chain(&error), "the store failed a worker");
             }
         }
     }
 
-    async fn steps(&self) -> Result<(), Stop> {
+    async fn take(&self, step: Step) -> Result<(), Stop> {
         let refund = &self.claimed.refund;
         let account = &self.line.account;
-        match next_step(refund, &account.capabilities, self.claimed.now) {
+        match step {
             Step::Reject(failure) => self.settle(Change::Reject(failure)).await,
             Step::Wait(wait, delay) => self.settle(Change::Wait { wait, delay }).await,
             Step::AskPerson => self.settle(Change::Wait { wait: Wait::Person, delay: PERSON_REST }).await,
@@ -152,7 +156,7 @@ impl Worker {
         self.parts.interrupt.at(Point::AfterLookup);
         if let Some(doubled) = outcome::doubled(&trip.answer.sight, refund) {
             let text = doubled.text.unwrap_or_default();
-            tracing::error!(refund.id = %refund.id, refund.account = %refund.content.account, text, "one key, two effects");
+            tracing::error!(text, "one key, two effects");
         }
         let jitter = self.parts.ids.jitter();
         let change =
@@ -166,10 +170,8 @@ impl Worker {
     async fn look(&self, refund: &Refund) -> Result<Trip<LookupAnswer>, Stop> {
         let started = self.parts.store.now().await?;
         let began = self.parts.clock.boottime();
-        let span = attempt_span(refund, refund.sends);
-        let trace_id = propagation::trace_id(&span);
-        let answer = self.keeper.while_held(self.line.provider.look_up(refund).instrument(span)).await?;
-        Ok(Trip { answer, started, took: self.parts.clock.boottime().saturating_sub(began), trace_id })
+        let answer = self.keeper.while_held(self.line.provider.look_up(refund)).await?;
+        Ok(Trip { answer, started, took: self.parts.clock.boottime().saturating_sub(began) })
     }
 
     /// Commits the intent, and then, and only then, sends.
@@ -181,15 +183,13 @@ impl Worker {
     ) -> Result<(), Stop> {
         // A first send whose key the order already lists was sent before, in a life that the database has forgotten.
         let known = snapshot.as_ref().and_then(|order| order.success_of(refund));
-        let span = attempt_span(refund, refund.sends.saturating_add(1));
-        let trace_id = propagation::trace_id(&span);
         let intent = Intent {
             attempt: self.parts.ids.attempt_id(),
             kind,
             probe: self.claimed.probe,
             snapshot,
             lease: self.parts.settings.lease,
-            trace_id: trace_id.clone(),
+            trace_id: trace_id(),
         };
         let asked_at = self.parts.clock.boottime();
         // An error here may hide a commit: nothing is sent, and the end of the lease makes it UNKNOWN.
@@ -210,12 +210,12 @@ impl Worker {
         } else {
             let resends = refund.sends.saturating_sub(1);
             let members = std::slice::from_ref(&refund);
-            let call = self.line.provider.send(members, resends).instrument(span.clone());
+            let call = self.line.provider.send(members, resends);
             self.keeper.while_held(call).await.unwrap_or_else(|Lost| aborted())
         };
         let took = self.parts.clock.boottime().saturating_sub(began);
         self.parts.interrupt.at(Point::AfterAnswer);
-        let done = self.record_answer(&refund, intent.attempt, answer, took, trace_id).await;
+        let done = self.record_answer(&refund, intent.attempt, answer, took).await;
         self.parts.interrupt.at(Point::AfterRecord);
         done
     }
@@ -241,12 +241,28 @@ fn aborted() -> Answer {
     Answer { faces: vec![Face::Unknown], evidence, signals: Vec::new() }
 }
 
-/// The span of an attempt: a trace of its own that points to the caller's.
-fn attempt_span(refund: &Refund, number: u32) -> Span {
+/// The span of one turn at a refund: a trace of its own that points to the caller's. Its number is that of the
+/// send that this turn makes or may make; of a lookup alone, of the send that it asks about.
+fn attempt_span(refund: &Refund, step: &Step) -> Span {
     let caller = refund
         .trace
         .as_ref()
         .map(|t| TraceContext { traceparent: t.parent.clone(), tracestate: t.state.clone() });
+    let may_send = match step {
+        Step::Send | Step::Resend | Step::LookUpThenResend => true,
+        Step::Reject(_)
+        | Step::Wait(..)
+        | Step::TakeOver
+        | Step::LookUp
+        | Step::AskPerson
+        | Step::Nothing => false,
+    };
+    let number = if may_send { refund.sends.saturating_add(1) } else { refund.sends };
     let (id, identity) = (refund.id.to_string(), &refund.identity);
     spans::attempt_span(&id, identity.name.as_str(), identity.provider.word(), number, caller.as_ref())
+}
+
+/// The trace of the attempt under way.
+pub(super) fn trace_id() -> Option<String> {
+    propagation::trace_id(&Span::current())
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tonic::{Request, Status};
 
 use crate::service::Caller;
+use crate::telemetry::spans;
 
 use super::status;
 
@@ -40,7 +41,7 @@ impl tonic::service::Interceptor for Interceptor {
             },
         };
         let Some(caller) = self.0.caller(token) else { return Err(refused(token.is_some())) };
-        tracing::Span::current().record("caller", caller.name.as_str());
+        spans::record_caller(caller.name.as_str());
         request.extensions_mut().insert(caller);
         Ok(request)
     }

@@ -10,6 +10,7 @@ use tonic::{Request, Response, Status};
 use crate::domain::refund::Trace;
 use crate::service::{Caller, Error, Service, Wish};
 use crate::telemetry::propagation::TraceContext;
+use crate::telemetry::spans;
 
 use super::proto::refund_service_server::RefundService;
 use super::{proto, read, status, write};
@@ -41,18 +42,14 @@ impl RefundService for Handler {
     ) -> Result<Response<proto::CreateRefundResponse>, Status> {
         let caller = caller(&request)?;
         let (request_id, content) = read::create(request.into_inner()).map_err(|f| status::invalid(&f))?;
+        spans::record_account(content.account.as_str());
         // The call's own span: later work links to where it was accepted, which leads on to the caller's.
         let trace = TraceContext::of(&tracing::Span::current())
             .map(|t| Trace { parent: t.traceparent, state: t.tracestate });
         let wish = Wish { request_id, content, trace };
         let created = self.service.create(&caller, wish).await.map_err(status::of)?;
-        tracing::info!(
-            refund.id = %created.refund.id,
-            refund.account = %created.refund.content.account,
-            caller = %caller.name,
-            replayed = created.replayed,
-            "refund accepted"
-        );
+        spans::record_refund(&created.refund.id.to_string());
+        tracing::info!(replayed = created.replayed, "refund accepted");
         Ok(Response::new(proto::CreateRefundResponse {
             refund: Some(write::refund(created.refund)),
             replayed: created.replayed,
@@ -76,7 +73,9 @@ impl RefundService for Handler {
             proto::RefundView::Full => true,
             proto::RefundView::Unspecified | proto::RefundView::Basic => false,
         };
+        spans::record_refund(&id.to_string());
         let got = self.service.get(&caller, id, full).await.map_err(status::of)?;
+        spans::record_account(got.refund.content.account.as_str());
         Ok(Response::new(write::got(got)))
     }
 
@@ -86,6 +85,7 @@ impl RefundService for Handler {
     ) -> Result<Response<Self::StreamRefundStatusStream>, Status> {
         let caller = caller(&request)?;
         let watch = read::watch(request.into_inner()).map_err(|faults| status::of(Error::Invalid(faults)))?;
+        spans::record_refund(&watch.refund_id.to_string());
         let messages = self.service.watch(&caller, watch).await.map_err(status::of)?;
         let stream =
             ReceiverStream::new(messages).map(|message| message.map(write::watched).map_err(status::of));

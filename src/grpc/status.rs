@@ -43,16 +43,16 @@ macro_rules! reasons {
 }
 
 reasons! {
+    /// No credentials were given and there is no default caller.
+    MissingCredentials = "MISSING_CREDENTIALS", Unauthenticated;
+    /// The bearer token belongs to nobody.
+    BadCredentials = "BAD_CREDENTIALS", Unauthenticated;
     /// There is no such method. Look at the service by reflection.
     UnknownMethod = "UNKNOWN_METHOD", Unimplemented;
     /// The request is larger than the service reads. Nothing was done.
     MessageTooLarge = "MESSAGE_TOO_LARGE", InvalidArgument;
     /// The request is not the message that the method takes. Nothing was done.
     MalformedMessage = "MALFORMED_MESSAGE", InvalidArgument;
-    /// No credentials were given and there is no default caller.
-    MissingCredentials = "MISSING_CREDENTIALS", Unauthenticated;
-    /// The bearer token belongs to nobody.
-    BadCredentials = "BAD_CREDENTIALS", Unauthenticated;
     /// The deadline of the call passed. What it asked may have been done: repeat with the same `request_id`.
     DeadlineExceeded = "DEADLINE_EXCEEDED", DeadlineExceeded;
     /// Fields break rules; `BadRequest` names each field and its rule. Nothing was done.

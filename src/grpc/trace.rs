@@ -1,13 +1,17 @@
 //! Outermost on every call: a server span that continues the caller's trace, one canonical log line, details on errors
 //! that the transport made.
 
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use http::{HeaderMap, Request, Response};
 use http_body::{Body as HttpBody, Frame, SizeHint};
+use prost::{DecodeError, Message};
+use prost_types::FileDescriptorSet;
 use tonic::body::Body;
 use tonic::transport::server::TcpConnectInfo;
 use tonic::{Code, Status};
@@ -19,8 +23,8 @@ use crate::telemetry::spans;
 
 use super::status;
 
-/// The services of this server: a method of another is told by one name, so that a scanner makes no new ones.
-const SERVICES: &[&str] = &["/refunds.v1.", "/grpc.health.v1.", "/grpc.reflection."];
+/// How the paths of health and reflection begin: the meaning of their errors is not ours to say.
+const FOREIGN: &str = "/grpc.";
 /// The name of a method that there is not.
 const OTHER: &str = crate::telemetry::names::RPC_METHOD_OTHER;
 /// The header and trailer that holds the code.
@@ -29,11 +33,24 @@ const GRPC_STATUS: &str = "grpc-status";
 #[derive(Debug, Clone)]
 pub(super) struct TraceLayer {
     server: Option<SocketAddr>,
+    /// The paths of this server. Any other is told by one name, so that a scanner makes no new ones.
+    paths: Arc<HashSet<String>>,
 }
 
 impl TraceLayer {
-    pub(super) fn new(server: Option<SocketAddr>) -> Self {
-        Self { server }
+    /// For a server at an address, of the services that these sets of descriptors describe.
+    pub(super) fn new(server: Option<SocketAddr>, descriptors: &[&[u8]]) -> Result<Self, DecodeError> {
+        let mut paths = HashSet::new();
+        for encoded in descriptors {
+            for file in FileDescriptorSet::decode(*encoded)?.file {
+                for service in &file.service {
+                    let methods = service.method.iter();
+                    let path = |m| format!("/{}.{}/{m}", file.package(), service.name());
+                    paths.extend(methods.map(|method| path(method.name())));
+                }
+            }
+        }
+        Ok(Self { server, paths: Arc::new(paths) })
     }
 }
 
@@ -41,7 +58,7 @@ impl<S> Layer<S> for TraceLayer {
     type Service = Trace<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        Trace { inner, server: self.server }
+        Trace { inner, server: self.server, paths: Arc::clone(&self.paths) }
     }
 }
 
@@ -49,6 +66,7 @@ impl<S> Layer<S> for TraceLayer {
 pub(super) struct Trace<S> {
     inner: S,
     server: Option<SocketAddr>,
+    paths: Arc<HashSet<String>>,
 }
 
 impl<S> Service<Request<Body>> for Trace<S>
@@ -66,8 +84,7 @@ where
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let path = request.uri().path();
-        let known = SERVICES.iter().any(|service| path.starts_with(service));
-        let method = if known { path.trim_start_matches('/') } else { OTHER };
+        let method = if self.paths.contains(path) { path.trim_start_matches('/') } else { OTHER };
         let parent = TraceContext::from_headers(request.headers());
         let peer = request.extensions().get::<TcpConnectInfo>().and_then(TcpConnectInfo::remote_addr);
         let span = spans::server_span(&spans::ServerCall {
@@ -76,20 +93,17 @@ where
             peer,
             parent: parent.as_ref(),
         });
-        let mut call =
-            Call { method: method.to_owned(), span: span.clone(), began: Instant::now(), code: None };
+        let mut call = Call { span: span.clone(), began: Instant::now(), code: None };
+        let own = !path.starts_with(FOREIGN);
         let inner = self.inner.call(request).instrument(span);
         Box::pin(async move {
             let mut response = inner.await?;
             if let Some(mut status) = Status::from_header_map(response.headers()) {
-                if let Some(dressed) = status::dressed(&status) {
+                if let Some(dressed) = status::dressed(&status).filter(|_| own) {
                     status = dressed;
                     response = status.clone().into_http();
                 }
                 call.code = Some(status.code());
-                if status.code() == Code::Unimplemented {
-                    OTHER.clone_into(&mut call.method);
-                }
             }
             Ok(response.map(|body| Body::new(Watched { body, call })))
         })
@@ -98,7 +112,6 @@ where
 
 /// A call under way; told when it is dropped, however it ends.
 struct Call {
-    method: String,
     span: Span,
     began: Instant,
     code: Option<Code>,

@@ -84,14 +84,14 @@ pub(super) enum Lookup {
     Fails(u32),
     /// Refunds made here are never shown.
     HidesRefunds,
+    /// What became of a refund shows later than it happened: by `later_ms`, or the provider's own setting.
+    Lags,
     NotFound,
     /// Another order's data come back.
     OtherOrder,
     Holds,
     /// The first so many answer 429.
     Limited(u32),
-    /// What became of a refund shows later than it happened.
-    Lags,
 }
 
 impl<R: Copy> Behaviour<R> {

@@ -11,6 +11,10 @@ pub(super) struct Settings {
     pub(super) hold_ms: u64,
     /// How long after its arrival a slow request takes effect and is answered.
     pub(super) slow_ms: u64,
+    /// How long after its arrival a refund is decided, or taken back, where only time does it.
+    pub(super) later_ms: u64,
+    /// How long a repeat waits for a request that is still in process.
+    pub(super) block_ms: u64,
     /// How long an order that forgets keeps an idempotency key.
     pub(super) key_memory_ms: u64,
     /// How long a refund stays out of lookups.
@@ -54,6 +58,8 @@ impl Default for Settings {
         Self {
             hold_ms: 30_000,
             slow_ms: 1_500,
+            later_ms: 2_000,
+            block_ms: 1_000,
             key_memory_ms: 2_000,
             lookup_lag_ms: 0,
             retry_after_s: 1,

@@ -133,18 +133,23 @@ impl Service {
         caller: &Caller,
         watch: Watch,
     ) -> Result<mpsc::Receiver<Result<Watched, Error>>, Error> {
+        let wrong_token = |rule: Rule| Error::Invalid(vec![FieldFault::new("resume_token", rule.0)]);
+        let resumed = match &watch.start {
+            Start::Snapshot | Start::Now => None,
+            Start::Resume(token) => {
+                Some(Token::decode(token, &caller.name, watch.refund_id).map_err(wrong_token)?)
+            }
+        };
         // Subscribed before the first read: a change in between is seen twice rather than missed, and told once.
         let changes = self.store.changes();
         let refund = self.visible(caller, watch.refund_id).await?;
         if self.drain.is_cancelled() {
             return Err(Error::Draining);
         }
-        let sequence = match &watch.start {
-            Start::Snapshot | Start::Now => refund.sequence,
-            Start::Resume(token) => Token::decode(token, &caller.name, watch.refund_id)
-                .and_then(|s| if s > refund.sequence { Err(Rule::new("is from the future")) } else { Ok(s) })
-                .map_err(|rule| Error::Invalid(vec![FieldFault::new("resume_token", rule.0)]))?,
-        };
+        let sequence = resumed.unwrap_or(refund.sequence);
+        if sequence > refund.sequence {
+            return Err(wrong_token(Rule::new("is from the future")));
+        }
         let permit = Arc::clone(&self.streams).try_acquire_owned().map_err(|_| Error::TooManyStreams)?;
         let (out, messages) = mpsc::channel(BUFFER_SIZE);
         let service = Arc::clone(self);
@@ -191,7 +196,7 @@ impl Watcher {
                 }
                 quiet_since = Instant::now();
             }
-            let until = Instant::now() + limits.poll;
+            let until = (Instant::now() + limits.poll).min(quiet_since + limits.heartbeat);
             tokio::select! {
                 () = self.service.drain.cancelled() => {
                     return self.out.send(Err(Error::Draining)).await.map_err(|_| Gone);

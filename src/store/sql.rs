@@ -43,7 +43,7 @@ use crate::domain::timestamp::Timestamp;
 use fault::{Fault, told};
 use transaction::{Tx, in_transaction};
 
-pub use connect::{CONNECTIONS_MAX, Options};
+pub use connect::{CONNECTIONS_MAX, Options, forget};
 
 /// Keeps refunds in SQLite or PostgreSQL.
 pub struct SqlStore {

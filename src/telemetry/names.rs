@@ -45,6 +45,9 @@ pub const REFUND_PROVIDER: &str = "refund.provider";
 /// The number of an attempt, from 1.
 pub const REFUND_ATTEMPT: &str = "refund.attempt";
 
+/// Who calls, in what an RPC writes; whose refund it is, in what an attempt at it writes.
+pub const CALLER: &str = "caller";
+
 /// The trace that a log line belongs to, 32 hexadecimal digits.
 pub const LOG_TRACE_ID: &str = "trace_id";
 /// The span that a log line belongs to, 16 hexadecimal digits.

@@ -5,6 +5,7 @@
 use std::net::SocketAddr;
 
 use opentelemetry::trace::Status;
+use tracing::field::Empty;
 use tracing::{Span, info_span};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
@@ -39,6 +40,9 @@ pub fn server_span(call: &ServerCall<'_>) -> Span {
         otel.name = call.method,
         otel.kind = "server",
         { names::RPC_METHOD } = call.method,
+        { names::CALLER } = Empty,
+        { names::REFUND_ID } = Empty,
+        { names::REFUND_ACCOUNT } = Empty,
     );
     if let Some(parent) = call.parent {
         // The span is new and nobody has entered it, so that the only error cannot happen.
@@ -54,6 +58,21 @@ pub fn server_span(call: &ServerCall<'_>) -> Span {
         span.set_attribute(names::NETWORK_PEER_PORT, i64::from(peer.port()));
     }
     span
+}
+
+/// Says in the span of the RPC under way who calls.
+pub fn record_caller(name: &str) {
+    Span::current().record(names::CALLER, name);
+}
+
+/// Says in the span of the RPC under way which refund it is about.
+pub fn record_refund(id: &str) {
+    Span::current().record(names::REFUND_ID, id);
+}
+
+/// Says in the span of the RPC under way which account it is about.
+pub fn record_account(name: &str) {
+    Span::current().record(names::REFUND_ACCOUNT, name);
 }
 
 /// Whether a status code, in its upper case form, is the service's own fault.

@@ -7,12 +7,24 @@ mod bad_input;
 #[cfg(test)]
 mod budgets;
 #[cfg(test)]
+mod commands;
+#[cfg(test)]
 mod create;
+#[cfg(test)]
+mod errors;
 #[cfg(test)]
 mod lease;
 #[cfg(test)]
+mod reflection;
+#[cfg(test)]
 mod restart;
+#[cfg(test)]
+mod shutdown;
 #[cfg(test)]
 mod store_contract;
 #[cfg(test)]
+mod stream;
+#[cfg(test)]
 mod support;
+#[cfg(test)]
+mod trace;

@@ -1,38 +1,12 @@
 //! Kill -9 at each named point and in the middle of a call: nothing is lost and nothing is doubled.
 
-use std::time::Duration;
-
 use refunds::grpc::proto::refund::State;
-use refunds::grpc::proto::{CreateRefundResponse, GetRefundRequest, GetRefundResponse, RefundView};
 use refunds::service::Point;
-use tokio::time::Instant;
-use tonic::{Code, Status};
+use tonic::Code;
 
-use super::support::app::{request, with_token};
 use super::support::on_every_url;
-use super::support::process::{Process, Scene, TOKEN, client};
+use super::support::process::{Process, Scene, create, succeeded};
 use super::support::sandbox::{effects, http};
-
-const PATIENCE: Duration = Duration::from_secs(40);
-
-async fn create(address: &str, request_id: &str, order: &str) -> Result<CreateRefundResponse, Status> {
-    let message = with_token(request(request_id, order, 1_000), TOKEN);
-    client(address).create_refund(message).await.map(tonic::Response::into_inner)
-}
-
-/// Waits until a refund has succeeded, as seen at one address.
-async fn succeeded(address: &str, refund_id: &str) -> GetRefundResponse {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let message = GetRefundRequest { refund_id: refund_id.to_owned(), view: RefundView::Full.into() };
-        let got = client(address).get_refund(with_token(message, TOKEN)).await.unwrap().into_inner();
-        if got.refund.as_ref().unwrap().state() == State::Succeeded {
-            return got;
-        }
-        assert!(Instant::now() < deadline, "not in time: {got:#?}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-}
 
 /// After a kill: the caller repeats its call, and the refund comes to its end with one effect.
 async fn recovers(scene: &Scene, order: &str, acknowledged: Option<String>, dead: &mut Process) {
@@ -112,15 +86,7 @@ on_every_url! {
         http(scene.sandbox, "POST", "/control/settings", r#"{"slow_ms": 1000}"#).await;
         let (mut service, address) = scene.serve(&[]).await;
         let id = create(&address, "r1", "9942001").await.unwrap().refund.unwrap().refund_id;
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            let calls = http(scene.sandbox, "GET", "/calls?order_id=9942001", "").await.to_string();
-            if calls.contains("POST") {
-                break;
-            }
-            assert!(Instant::now() < deadline, "nothing was sent: {calls}");
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        scene.sent("9942001").await;
         service.kill().await;
         recovers(&scene, "9942001", Some(id), &mut service).await;
     }

@@ -2,6 +2,7 @@
 
 pub(crate) mod app;
 pub(crate) mod clock;
+pub(crate) mod collector;
 pub(crate) mod database;
 pub(crate) mod postgres;
 pub(crate) mod process;

@@ -14,6 +14,12 @@ mod control;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod moyasar;
+#[cfg(test)]
+mod moyasar_control;
+#[cfg(test)]
+mod moyasar_faults;
+#[cfg(test)]
 mod wire;
 #[cfg(test)]
 mod worldline;

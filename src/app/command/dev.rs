@@ -8,13 +8,13 @@ use tokio_util::sync::CancellationToken;
 use crate::config::dev::{CALLER_TOKEN, OPERATOR_TOKEN};
 use crate::config::{Config, Environment};
 use crate::sandbox::{Options, Sandbox};
+use crate::store::sql;
 
 use super::super::{App, Error};
 use super::{say, serve, stopped};
 
-/// The names of the SQLite file and what SQLite and the lock put beside it.
-const DATABASE_FILES: &[&str] =
-    &["refunds.sqlite", "refunds.sqlite-wal", "refunds.sqlite-shm", "refunds.sqlite.lock"];
+/// The database, as [`Config::dev`] names it.
+const DATABASE_FILE: &str = "refunds.sqlite";
 /// The sandbox's ledger.
 const LEDGER_FILE: &str = "sandbox-ledger.jsonl";
 
@@ -48,12 +48,12 @@ pub(super) async fn dev(arguments: Arguments) -> Result<(), Error> {
     let Arguments { data_dir, fresh } = arguments;
     make_directory(&data_dir)?;
     let environment = Environment::of_process();
+    if fresh {
+        sql::forget(&data_dir.join(DATABASE_FILE))?;
+    }
     let listen = Config::dev(&data_dir, "http://127.0.0.1", &environment)?.sandbox.listen;
     let sandbox = Sandbox::bind(Options { listen, ledger: Some(data_dir.join(LEDGER_FILE)), fresh }).await?;
     let base_url = format!("http://{}", sandbox.local_addr());
-    if fresh {
-        forget(&data_dir)?;
-    }
     let config = Config::dev(&data_dir, &base_url, &environment)?;
     let stop = CancellationToken::new();
     let imitating = tokio::spawn(sandbox.run(stop.clone().cancelled_owned()));
@@ -77,19 +77,6 @@ pub(super) async fn sandbox(arguments: SandboxArguments) -> Result<(), Error> {
 fn make_directory(path: &Path) -> Result<(), Error> {
     std::fs::create_dir_all(path)
         .map_err(|source| Error::Io { what: format!("cannot make the directory {}", path.display()), source })
-}
-
-fn forget(data_dir: &Path) -> Result<(), Error> {
-    for name in DATABASE_FILES {
-        let path = data_dir.join(name);
-        match std::fs::remove_file(&path) {
-            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-                return Err(Error::Io { what: format!("cannot remove {}", path.display()), source });
-            }
-            Ok(()) | Err(_) => {}
-        }
-    }
-    Ok(())
 }
 
 fn welcome(app: &App, sandbox: &str) -> Result<(), Error> {

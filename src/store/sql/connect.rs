@@ -118,6 +118,26 @@ fn lock_file(database: &Path) -> Result<File> {
     }
 }
 
+/// Removes a SQLite database, and what SQLite puts beside it.
+///
+/// # Errors
+/// [`Error::InUse`] when a process has it, and then nothing is removed.
+pub fn forget(database: &Path) -> Result<()> {
+    // The lock's own file stays: whoever waits at it must not be let in beside one who locks a new one.
+    let _held = lock_file(database)?;
+    for ending in ["-wal", "-shm", ""] {
+        let mut path = database.as_os_str().to_owned();
+        path.push(ending);
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Error::Away { context: "removing the database's file", source: Box::new(error) });
+            }
+            Ok(()) | Err(_) => {}
+        }
+    }
+    Ok(())
+}
+
 /// This process is the only one, so that every lease is of one that has ended: due at once, and known as
 /// taken over.
 async fn end_leases(db: &DatabaseConnection) -> Result<(), DbErr> {

@@ -56,21 +56,47 @@ pub(crate) fn server() -> &'static Result<Server, String> {
     })
 }
 
-/// The address of a new, migrated database.
+/// The address of a new database: migrated, where the server is of our own.
 pub(crate) async fn fresh_database() -> String {
+    let has_template = server().as_ref().unwrap().has_template;
+    database_from(if has_template { TEMPLATE } else { "template1" }).await.unwrap()
+}
+
+/// The address of a new database that nobody has migrated.
+pub(crate) async fn empty_database() -> String {
+    database_from("template1").await.unwrap()
+}
+
+/// The address of a copy of a database, made once its last connection is gone.
+pub(crate) async fn copy_of(url: &str) -> String {
+    let name = name_in(url);
+    let deadline = Instant::now() + Duration::from_secs(START_TIMEOUT_S);
+    loop {
+        match database_from(&name).await {
+            Ok(copy) => return copy,
+            Err(error) => assert!(Instant::now() < deadline, "{error}"),
+        }
+        tokio::time::sleep(Duration::from_millis(POLL_MS)).await;
+    }
+}
+
+async fn database_from(template: &str) -> Result<String, DbErr> {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let server = server().as_ref().unwrap();
     let name = format!("refunds_test_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-    let template = if server.has_template { TEMPLATE } else { "template1" };
-    server.administer(&format!("CREATE DATABASE {name} TEMPLATE {template}")).await.unwrap();
-    server.address(&name)
+    server.administer(&format!("CREATE DATABASE {name} TEMPLATE {template}")).await?;
+    Ok(server.address(&name))
+}
+
+fn name_in(url: &str) -> String {
+    let start = url.find("refunds_test_").unwrap();
+    url[start..].chars().take_while(|c| *c != '?').collect()
 }
 
 /// Removes a database of [`fresh_database`].
 pub(crate) async fn drop_database(url: &str) {
     let server = server().as_ref().unwrap();
-    let start = url.find("refunds_test_").unwrap();
-    let name: String = url[start..].chars().take_while(|c| *c != '?').collect();
+    let name = name_in(url);
     server.administer(&format!("DROP DATABASE {name} WITH (FORCE)")).await.unwrap();
 }
 

@@ -4,17 +4,22 @@ use std::net::SocketAddr;
 use std::process::Stdio;
 use std::time::Duration;
 
+use refunds::grpc::proto::refund::State;
 use refunds::grpc::proto::refund_service_client::RefundServiceClient;
+use refunds::grpc::proto::{CreateRefundResponse, GetRefundRequest, GetRefundResponse, RefundView};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
+use tonic::Status;
 use tonic::transport::{Channel, Endpoint};
 
-/// How long a process may take to listen or to end.
-const PATIENCE: Duration = Duration::from_secs(30);
+use super::app::{request, with_token};
+
+/// How long a process may take to listen or to end, and a refund to succeed.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(40);
 /// The token of the caller in the callers file, and its SHA-256.
 pub(crate) const TOKEN: &str = "shop-token";
 const TOKEN_SHA256: &str = "88cc4600551e64b7cb97dd7f63ebad405255e5d17bdd71ee9fe1ed5cc20d0b3b";
@@ -63,6 +68,13 @@ impl Process {
                 Ok(None) | Err(_) => panic!("no line {what}; it wrote:\n{}", self.seen.join("\n")),
             }
         }
+    }
+
+    /// Runs the program to its end: its exit code, and everything that it wrote.
+    pub(crate) async fn run(arguments: &[&str], variables: &[(String, String)]) -> (Option<i32>, String) {
+        let mut process = Self::start(arguments, variables);
+        let code = process.end().await;
+        (code, process.seen.join("\n"))
     }
 
     /// Sends SIGKILL and waits for the end.
@@ -153,6 +165,20 @@ impl Scene {
         variables
     }
 
+    /// The requests for an order that the sandbox got.
+    pub(crate) async fn calls(&self, order_id: &str) -> Vec<Value> {
+        super::sandbox::calls(self.sandbox, order_id).await
+    }
+
+    /// Waits until the sandbox got a send for an order.
+    pub(crate) async fn sent(&self, order_id: &str) {
+        let deadline = Instant::now() + PATIENCE;
+        while !self.calls(order_id).await.iter().any(|call| call["method"] == "POST") {
+            assert!(Instant::now() < deadline, "nothing was sent for {order_id}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
     /// Starts a service; the process and where it listens.
     pub(crate) async fn serve(&self, more: &[(&str, &str)]) -> (Process, String) {
         let mut process = Process::start(&["serve"], &self.variables(more));
@@ -162,6 +188,35 @@ impl Scene {
         });
         let address = address.await;
         (process, address)
+    }
+}
+
+/// Creates a refund of AUD 10.00 as the caller of [`TOKEN`].
+pub(crate) async fn create(
+    address: &str,
+    request_id: &str,
+    order: &str,
+) -> Result<CreateRefundResponse, Status> {
+    let message = with_token(request(request_id, order, 1_000), TOKEN);
+    client(address).create_refund(message).await.map(tonic::Response::into_inner)
+}
+
+/// Reads a refund with its history.
+pub(crate) async fn full(address: &str, refund_id: &str) -> GetRefundResponse {
+    let message = GetRefundRequest { refund_id: refund_id.to_owned(), view: RefundView::Full.into() };
+    client(address).get_refund(with_token(message, TOKEN)).await.unwrap().into_inner()
+}
+
+/// Waits until a refund has succeeded.
+pub(crate) async fn succeeded(address: &str, refund_id: &str) -> GetRefundResponse {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let got = full(address, refund_id).await;
+        if got.refund.as_ref().unwrap().state() == State::Succeeded {
+            return got;
+        }
+        assert!(Instant::now() < deadline, "not in time: {got:#?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 

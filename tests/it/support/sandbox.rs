@@ -58,7 +58,7 @@ impl TestSandbox {
 
     /// The requests for an order, in order of their coming.
     pub(crate) async fn calls(&self, order_id: &str) -> Vec<Value> {
-        list(http(self.address, "GET", &format!("/calls?order_id={order_id}"), "").await)
+        calls(self.address, order_id).await
     }
 
     /// Changes settings.
@@ -81,6 +81,11 @@ impl TestSandbox {
 /// The effects on an order in the ledger of the sandbox at an address.
 pub(crate) async fn effects(address: SocketAddr, order_id: &str) -> Vec<Value> {
     list(http(address, "GET", &format!("/ledger?order_id={order_id}"), "").await)
+}
+
+/// The requests for an order at the sandbox at an address, in order of their coming.
+pub(crate) async fn calls(address: SocketAddr, order_id: &str) -> Vec<Value> {
+    list(http(address, "GET", &format!("/calls?order_id={order_id}"), "").await)
 }
 
 fn list(answer: Value) -> Vec<Value> {

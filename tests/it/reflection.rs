@@ -1,0 +1,59 @@
+//! Reflection: both versions list the services and describe the messages, so that generic clients need no
+//! files.
+
+use prost_types::FileDescriptorProto;
+use tonic_reflection::pb::{v1, v1alpha};
+
+use super::support::app::TestApp;
+use super::support::database::Kind;
+
+const SERVICE: &str = "refunds.v1.RefundService";
+
+/// Asks one version for its services and for the file of one; a macro because the two share no type.
+macro_rules! reflected {
+    ($version:ident, $app:expr) => {{
+        use $version::server_reflection_request::MessageRequest;
+        use $version::server_reflection_response::MessageResponse;
+        let channel = $app.channel().await;
+        let mut client = $version::server_reflection_client::ServerReflectionClient::new(channel);
+        let asks = [
+            MessageRequest::ListServices(String::new()),
+            MessageRequest::FileContainingSymbol(SERVICE.to_owned()),
+        ];
+        let requests = asks
+            .map(|ask| $version::ServerReflectionRequest { host: String::new(), message_request: Some(ask) });
+        let answers = client.server_reflection_info(futures::stream::iter(requests)).await;
+        let mut answers = answers.unwrap().into_inner();
+        let (mut services, mut methods) = (Vec::new(), Vec::new());
+        while let Some(answer) = answers.message().await.unwrap() {
+            match answer.message_response.unwrap() {
+                MessageResponse::ListServicesResponse(list) => {
+                    services.extend(list.service.into_iter().map(|service| service.name));
+                }
+                MessageResponse::FileDescriptorResponse(files) => {
+                    for file in files.file_descriptor_proto {
+                        let file = <FileDescriptorProto as prost::Message>::decode(file.as_slice()).unwrap();
+                        methods
+                            .extend(file.service.into_iter().flat_map(|s| s.method).map(|m| m.name.unwrap()));
+                    }
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        (services, methods)
+    }};
+}
+
+#[tokio::test]
+async fn both_versions_of_reflection_describe_the_service() {
+    let app = TestApp::start(Kind::Sqlite).await.unwrap();
+    for (services, methods) in [reflected!(v1, app), reflected!(v1alpha, app)] {
+        for name in [SERVICE, "grpc.health.v1.Health"] {
+            assert!(services.iter().any(|service| service == name), "{name} in {services:?}");
+        }
+        for name in ["CreateRefund", "GetRefund", "StreamRefundStatus"] {
+            assert!(methods.iter().any(|method| method == name), "{name} in {methods:?}");
+        }
+    }
+    app.finish().await;
+}
