@@ -24,6 +24,7 @@ mod reply;
 mod settings;
 mod shared;
 mod wire;
+mod worldline;
 
 use provider::Provider;
 use shared::{Closer, Shared};
@@ -32,7 +33,6 @@ use shared::{Closer, Shared};
 pub const AFTERPAY_MERCHANT_ID: &str = "600032000";
 /// The secret key of the sandbox's Afterpay account (password of Basic authentication).
 pub const AFTERPAY_SECRET: &str = "sandbox-secret";
-
 /// The client id that the sandbox's Airalo company asks for tokens with.
 pub const AIRALO_CLIENT_ID: &str = "sandbox-client";
 /// The client secret of the sandbox's Airalo company.
@@ -41,6 +41,12 @@ pub const AIRALO_CLIENT_SECRET: &str = "sandbox-secret";
 pub const MOYASAR_KEY: &str = "sandbox-key";
 /// A second key of that merchant that may read orders but not refund them.
 pub const MOYASAR_READ_ONLY_KEY: &str = "sandbox-key-read-only";
+/// The merchant id (`mid`) that the sandbox's Worldline account covers.
+pub const WORLDLINE_MID: u64 = 1_570_616_552;
+/// The bearer token that the sandbox's Worldline account always takes.
+pub const WORLDLINE_TOKEN: &str = "sandbox-token";
+/// The issuer (`iss`) that an assertion for a Worldline token must name.
+pub const WORLDLINE_ISSUER: &str = "application-1@123456789";
 
 /// How long a stopping sandbox waits for connections that are in the middle of a message.
 const STOP_GRACE_MS: u64 = 1_000;
@@ -173,6 +179,7 @@ pub fn behaviour_tables() -> String {
         (afterpay::NAME, afterpay::described()),
         (airalo::NAME, airalo::described()),
         (moyasar::NAME, moyasar::described()),
+        (worldline::NAME, worldline::described()),
     ];
     for (name, behaviours) in tables {
         let _ = write!(text, "#### {name}\n\n| Code | Name | Calls | What happens |\n|---|---|---|---|\n");
@@ -193,5 +200,6 @@ fn providers(shared: &Arc<Shared>) -> Vec<Arc<dyn Provider>> {
         Arc::new(afterpay::Afterpay::new(Arc::clone(shared))),
         Arc::new(airalo::Airalo::new(Arc::clone(shared))),
         Arc::new(moyasar::Moyasar::new(Arc::clone(shared))),
+        Arc::new(worldline::Worldline::new(Arc::clone(shared))),
     ]
 }

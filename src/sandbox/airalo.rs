@@ -9,17 +9,14 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use axum::{
-    extract::Query,
-    http::{Method, Uri},
-};
+use axum::http::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
     faults::{Answer, Commit, Described, Lookup, Script, Scripts, Step},
     ledger::Line,
-    provider::{Answered, Answering, Incoming, Provider, Refused},
+    provider::{Answered, Answering, Incoming, Provider, Refused, pairs},
     reply::{Plain, Reply},
     shared::Shared,
 };
@@ -318,8 +315,8 @@ impl Provider for Airalo {
             Line::Opened { .. }
             | Line::Order { .. }
             | Line::Step { .. }
-            | Line::Effect(_)
-            | Line::Record { .. } => {}
+            | Line::Record { .. }
+            | Line::Effect(_) => {}
         }
     }
 
@@ -344,13 +341,6 @@ fn answered(plain: Plain) -> Answered {
 
 fn known(name: &str) -> Result<&'static Row, Refused> {
     table::by_name(name).ok_or_else(|| Refused(format!("{name}: is not a behaviour of {NAME}")))
-}
-
-/// The pairs of a query, or of a urlencoded form.
-fn pairs(query: &str) -> Vec<(String, String)> {
-    let uri = format!("/?{query}").parse::<Uri>().ok();
-    let pairs = uri.and_then(|uri| Query::try_from_uri(&uri).ok());
-    pairs.map(|Query(pairs)| pairs).unwrap_or_default()
 }
 
 /// The ICCIDs in a multipart body, read roughly: for the list of calls alone.

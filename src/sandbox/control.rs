@@ -36,6 +36,7 @@ pub(super) fn router(shared: &Arc<Shared>, providers: &[Arc<dyn Provider>]) -> R
         .route("/control/{provider}/counters", get(counters))
         .route("/control/{provider}/next", post(script_next))
         .route("/control/{provider}/orders/{id}", put(put_order))
+        .route("/control/{provider}/keys", put(add_key).delete(forget_keys))
         .with_state(desk)
 }
 
@@ -217,4 +218,12 @@ async fn put_order(
 ) -> Answer {
     let change: Value = parsed(&body)?;
     desk.provider(&name)?.put_order(&id, &change).map(Json).map_err(refused)
+}
+
+async fn add_key(State(desk): State<Desk>, Path(name): Path<String>, body: Bytes) -> Answer {
+    desk.provider(&name)?.add_key(&body).map(Json).map_err(refused)
+}
+
+async fn forget_keys(State(desk): State<Desk>, Path(name): Path<String>) -> Answer {
+    desk.provider(&name)?.forget_keys().map(Json).map_err(refused)
 }

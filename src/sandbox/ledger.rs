@@ -35,6 +35,9 @@ pub(super) struct Effect {
     pub(super) at_ms: i64,
     /// Which refund call on the order this was, from 1.
     pub(super) call: u32,
+    /// What this provider alone knows of the refund.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) detail: Option<Value>,
 }
 
 impl Effect {
@@ -56,7 +59,7 @@ pub(super) enum Line {
     /// The first line: when this ledger began.
     Opened { at_ms: i64 },
     /// A refund took effect.
-    Effect(Effect),
+    Effect(Box<Effect>),
     /// An order was made or changed through the control endpoint.
     Order { provider: String, id: String, data: Value },
     /// A call on an order with a script was answered: `calls` in all, `taken` steps of the script used up.
@@ -104,7 +107,7 @@ impl Ledger {
         for line in &lines {
             match line {
                 Line::Opened { at_ms } => ledger.opened_ms = *at_ms,
-                Line::Effect(effect) => ledger.remember(effect.clone()),
+                Line::Effect(effect) => ledger.remember(Effect::clone(effect)),
                 Line::Order { .. } | Line::Step { .. } | Line::Record { .. } => {}
             }
         }
@@ -136,12 +139,13 @@ impl Ledger {
         u64::try_from(self.effects.len()).unwrap_or(u64::MAX).saturating_add(1)
     }
 
-    /// Writes an effect down. An effect that could not be written did not take place.
+    /// Writes an effect down. An effect that could not be written did not take place. One with the number of
+    /// an earlier effect takes its place: a refund that grew, or was taken back.
     pub(super) fn commit(&mut self, effect: Effect) -> Result<(), Error> {
-        let line = Line::Effect(effect);
+        let line = Line::Effect(Box::new(effect));
         self.write(&line)?;
         if let Line::Effect(effect) = line {
-            self.remember(effect);
+            self.remember(*effect);
         }
         Ok(())
     }
@@ -180,6 +184,11 @@ impl Ledger {
     }
 
     fn remember(&mut self, effect: Effect) {
+        let position = usize::try_from(effect.number).ok().and_then(|number| number.checked_sub(1));
+        if let Some(earlier) = position.and_then(|position| self.effects.get_mut(position)) {
+            *earlier = effect;
+            return;
+        }
         for subject in effect.subjects() {
             let positions = self.by_order.entry(order_key(&effect.provider, subject)).or_default();
             if positions.last() != Some(&self.effects.len()) {

@@ -2,7 +2,11 @@
 
 use std::{fmt, net::IpAddr, pin::Pin, sync::Arc};
 
-use axum::{body::Bytes, http::HeaderMap, http::Method};
+use axum::{
+    body::Bytes,
+    extract::Query,
+    http::{HeaderMap, Method, Uri},
+};
 use serde_json::{Value, json};
 
 use super::{faults::Described, ledger::Line, reply::Reply};
@@ -26,6 +30,13 @@ impl Incoming {
     pub(super) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
+}
+
+/// The pairs of a query, or of a urlencoded form.
+pub(super) fn pairs(query: &str) -> Vec<(String, String)> {
+    let uri = format!("/?{query}").parse::<Uri>().ok();
+    let pairs = uri.and_then(|uri| Query::try_from_uri(&uri).ok());
+    pairs.map(|Query(pairs)| pairs).unwrap_or_default()
 }
 
 /// A provider's answer.
@@ -74,6 +85,17 @@ pub(super) trait Provider: Send + Sync + fmt::Debug {
 
     /// Does what time alone has brought about since the last call, so that the ledger shows it.
     fn catch_up(&self) {}
+
+    /// Registers a public key, for providers that take tokens signed by the caller; answers with those now
+    /// active.
+    fn add_key(&self, _pem: &[u8]) -> Result<Value, Refused> {
+        Err(Refused(format!("{}: takes no keys", self.name())))
+    }
+
+    /// Forgets all registered keys.
+    fn forget_keys(&self) -> Result<Value, Refused> {
+        Err(Refused(format!("{}: takes no keys", self.name())))
+    }
 
     /// Takes its part of a ledger that was read back.
     fn restore(&self, line: &Line);

@@ -44,6 +44,13 @@ pub(super) struct Settings {
     pub(super) review_ms: u64,
     /// How long after an approval it is taken back, where it is.
     pub(super) reversal_ms: u64,
+    /// For how long an access token of Worldline is good.
+    pub(super) worldline_token_life_s: u64,
+    /// The behaviour with which Worldline answers every exchange of an assertion; none is ordinary.
+    pub(super) token_behaviour: Option<String>,
+    /// Where Worldline looks for the idempotency id, which its documents do not say: a JSON pointer into the
+    /// body, `header:{name}` or `query:{name}`; the first that is there counts.
+    pub(super) request_id_places: Vec<String>,
 }
 
 impl Default for Settings {
@@ -68,6 +75,9 @@ impl Default for Settings {
             allowlisted: true,
             review_ms: 1_000,
             reversal_ms: 1_000,
+            worldline_token_life_s: 300,
+            token_behaviour: None,
+            request_id_places: vec!["/requestId".to_owned()],
         }
     }
 }

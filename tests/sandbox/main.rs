@@ -21,3 +21,11 @@ mod moyasar_control;
 mod moyasar_faults;
 #[cfg(test)]
 mod wire;
+#[cfg(test)]
+mod worldline;
+#[cfg(test)]
+mod worldline_courses;
+#[cfg(test)]
+mod worldline_faults;
+#[cfg(test)]
+mod worldline_tokens;

@@ -35,10 +35,11 @@ http | grpc provider sandbox telemetry | the wire, and the trace that it carries
 http_body | grpc provider sandbox | the wire
 insta opentelemetry_proto proptest tempfile | * | tests: cargo itself keeps them out of the service
 iso_currency | domain | the table of exponents stands beside money
+jsonwebtoken ring | sandbox | assertions are verified where they are received
 json_subscriber tracing_opentelemetry tracing_subscriber | telemetry | one room tells what happens
 migrations | app store | the schema is the store's; app decides when it runs
 opentelemetry opentelemetry_otlp opentelemetry_sdk | telemetry | one room tells what happens
-percent_encoding | provider | ids in the paths of a provider
+percent_encoding | provider sandbox | ids in the paths of a provider
 prost prost_types tonic_prost | grpc | wire in, wire out
 protox tonic_prost_build | build | protos are compiled at build time
 rand | service | chance comes from the id source: a seed replays
@@ -53,7 +54,7 @@ secrecy | app config provider store | from the file to the client that needs the
 serde | config provider sandbox store telemetry | the forms of file, wire, row and log
 serde_json | provider sandbox store telemetry | bodies, columns of JSON, log lines
 serde_path_to_error | config provider sandbox | a fault names its field
-sha2 | app config domain provider service | keys, tokens and fingerprints
+sha2 | app config domain provider sandbox service | keys, tokens and fingerprints
 thiserror | * | one Error per room
 time | domain provider sandbox store | timestamps; nowhere a clock
 tokio::fs | app config sandbox | files are read at start

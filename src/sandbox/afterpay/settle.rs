@@ -137,6 +137,7 @@ fn commit(
         at: clock::stamp(at_ms),
         at_ms,
         call,
+        detail: None,
     };
     let refund = RefundObject::from(&effect);
     inner.ledger.commit(effect).map_err(|error| {

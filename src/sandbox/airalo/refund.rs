@@ -197,6 +197,7 @@ fn commit(state: &mut State, inner: &mut Inner, iccids: Vec<String>, call: u32) 
         at: clock::stamp(at_ms),
         at_ms,
         call,
+        detail: None,
     };
     let receipt =
         Receipt { refund_id: effect.provider_refund_id.clone(), created_at: written(at_ms, CREATED_AT) };

@@ -117,5 +117,6 @@ fn effect(transaction: &Transaction, number: u64, at_ms: i64) -> Effect {
         at: clock::stamp(at_ms),
         at_ms,
         call: transaction.call,
+        detail: None,
     }
 }
