@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::admission::AdmissionPolicy;
+use super::admission::{AdmissionPolicy, Rate};
 use super::id::{AccountName, OrderId};
 use super::money::Currency;
 use super::plan::Schedule;
@@ -57,8 +57,8 @@ pub enum KeyProof {
     ByDocuments,
     /// An answer once held a transaction with the key that was sent.
     OnceEchoed,
-    /// The account's configuration says that the provider confirmed it.
-    WhenConfirmed,
+    /// Only the account's configuration can say that the provider confirmed it; this one says whether it does.
+    WhenConfirmed(bool),
     /// There is no key: never resent.
     Never,
 }
@@ -103,7 +103,7 @@ pub struct Capabilities {
     pub several_per_order: bool,
     /// Whether one transaction of an order may be named.
     pub takes_transaction_id: bool,
-    /// Refunds in one call.
+    /// What one call may hold: refunds of payments, or eSIMs of whole refunds.
     pub batch_max: usize,
     /// The currencies it takes; `None` when the provider's list is its own affair.
     pub currencies: Option<Vec<Currency>>,
@@ -128,6 +128,8 @@ pub struct Account {
     pub schedule: Schedule,
     /// Breaker, probes, budgets.
     pub admission: AdmissionPolicy,
+    /// The budget of lookups, where the provider or the configuration names one.
+    pub lookup_rate: Option<Rate>,
 }
 
 #[cfg(test)]

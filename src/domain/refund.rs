@@ -29,6 +29,7 @@ pub(super) mod tests;
 use std::time::Duration;
 
 use super::account::AccountIdentity;
+use super::answer::Baseline;
 use super::content::Content;
 use super::event::Actor;
 use super::id::{AttemptId, CallerName, ProviderKey, RefundId, RequestId};
@@ -139,6 +140,33 @@ pub struct Success {
     pub provider_refund_id: Option<String>,
     /// When the provider says that it was done.
     pub completed: Option<Timestamp>,
+    /// Its parts, where the provider has parts.
+    pub items: Vec<Item>,
+}
+
+words! {
+    /// How a part of a refund stands.
+    ItemState {
+        /// Not decided.
+        Pending = "pending",
+        /// Went back.
+        Succeeded = "succeeded",
+        /// Refused.
+        Failed = "failed",
+    }
+}
+
+/// A part of a refund: an eSIM, or a transaction of the provider.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Item {
+    /// The ICCID, or the provider's id of the transaction.
+    pub id: String,
+    /// How it stands.
+    pub state: ItemState,
+    /// How much, minor units, where the provider says.
+    pub amount_minor: Option<i64>,
+    /// The provider's own code.
+    pub provider_code: Option<String>,
 }
 
 /// What is known of sends whose fate is open.
@@ -281,6 +309,12 @@ pub struct Refund {
     pub sequence: i64,
     /// Intents committed.
     pub sends: u32,
+    /// What the preflight saw before the first send; empty until then.
+    pub baseline: Baseline,
+    /// What is known of its parts.
+    pub items: Vec<Item>,
+    /// Shares no call with others: a shared one was refused and nobody knows for whose sake.
+    pub alone: bool,
     /// Steps in a row that moved nothing: what the backoff grows with.
     pub idle_steps: u32,
     /// When somebody should look at it next; `None` when final.
@@ -317,6 +351,9 @@ impl Refund {
             state: State::Pending { wait },
             sequence: 1,
             sends: 0,
+            baseline: Baseline::default(),
+            items: Vec::new(),
+            alone: false,
             idle_steps: 0,
             due: Some(due),
             overdue: Some(overdue.max(due)),
