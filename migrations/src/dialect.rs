@@ -9,7 +9,8 @@ const LOCK_KEY: i64 = 7_733_863_001;
 /// Waits until no other process changes the schema; the turn ends with the transaction.
 pub(crate) async fn wait_for_turn(transaction: &DatabaseTransaction) -> Result<(), DbErr> {
     if transaction.get_database_backend() == DbBackend::Postgres {
-        // A change of a large table, or the wait for another process's, may take longer than any call of the service.
+        // A change of a large table, or the wait for another process's, may take longer than any call of the
+        // service.
         let sql = format!("SET LOCAL statement_timeout = 0; SELECT pg_advisory_xact_lock({LOCK_KEY})");
         transaction.execute_unprepared(&sql).await?;
     }

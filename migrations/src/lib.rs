@@ -1,8 +1,8 @@
 //! The schema, one file per change, for SQLite and PostgreSQL from one source.
 //!
-//! All times are whole microseconds since the Unix epoch (`_us`), all amounts whole minor units (`_minor`), the words
-//! of states and reasons are those of the domain. Each law of the domain that one row alone can break stands here
-//! again as a constraint, so that no other program breaks it either.
+//! All times are whole microseconds since the Unix epoch (`_us`), all amounts whole minor units (`_minor`),
+//! the words of states and reasons are those of the domain. Each law of the domain that one row alone can
+//! break stands here again as a constraint, so that no other program breaks it either.
 
 use std::collections::BTreeSet;
 
@@ -30,8 +30,8 @@ impl MigratorTrait for Migrator {
     }
 }
 
-/// What the schema lacks of what this program knows, by name, in order; reads only. Changes that this program does
-/// not know are no fault: an older program runs on a newer schema.
+/// What the schema lacks of what this program knows, by name, in order; reads only. Changes that this program
+/// does not know are no fault: an older program runs on a newer schema.
 ///
 /// # Errors
 /// What the database said.
@@ -50,8 +50,8 @@ pub async fn pending<'c>(db: impl IntoSchemaManagerConnection<'c>) -> Result<Vec
         .collect())
 }
 
-/// Brings the schema up to what this program knows, all changes in one transaction; does nothing on a current or a
-/// newer schema. One process at a time does it, others wait.
+/// Brings the schema up to what this program knows, all changes in one transaction; does nothing on a current
+/// or a newer schema. One process at a time does it, others wait.
 ///
 /// # Errors
 /// What the database said; nothing is changed then.

@@ -1,4 +1,5 @@
-//! The beginning: refunds, their keys, guards, attempts, events, and what replicas share of accounts and budgets.
+//! The beginning: refunds, their keys, guards, attempts, events, and what replicas share of accounts and
+//! budgets.
 
 use sea_orm_migration::sea_orm::DbErr;
 use sea_orm_migration::{MigrationName, MigrationTrait, SchemaManager};
@@ -25,8 +26,8 @@ impl MigrationTrait for Migration {
     }
 }
 
-/// `planned_us` is when the domain wants the refund looked at; `due_us` is when somebody may take it: the same, or
-/// the end of its lease. So a lease that ran out is due by itself.
+/// `planned_us` is when the domain wants the refund looked at; `due_us` is when somebody may take it: the
+/// same, or the end of its lease. So a lease that ran out is due by itself.
 const REFUNDS: &str = "
 CREATE TABLE refunds (
     id {uuid} NOT NULL PRIMARY KEY,
@@ -130,7 +131,8 @@ CREATE TABLE refunds (
 /// Partial, so that they hold open refunds only and stay as small as the work that is open.
 const REFUND_INDEXES: &[&str] = &[
     "CREATE INDEX refunds_due ON refunds (account, due_us) WHERE due_us IS NOT NULL",
-    "CREATE INDEX refunds_started_due ON refunds (account, due_us) WHERE due_us IS NOT NULL AND state <> 'pending'",
+    "CREATE INDEX refunds_started_due ON refunds (account, due_us)
+     WHERE due_us IS NOT NULL AND state <> 'pending'",
     "CREATE INDEX refunds_sending_due ON refunds (due_us) WHERE state = 'sending'",
     "CREATE INDEX refunds_order ON refunds (provider, merchant, order_key) WHERE order_key IS NOT NULL",
 ];
@@ -188,8 +190,8 @@ CREATE TABLE attempt_members (
     "CREATE INDEX attempt_members_refund ON attempt_members (refund_id)",
 ];
 
-/// Positions are given after commit from the one row of `event_positions`, whose lock is the turn to give them. It
-/// outlives the events, so that no position comes twice when old events are dropped.
+/// Positions are given after commit from the one row of `event_positions`, whose lock is the turn to give
+/// them. It outlives the events, so that no position comes twice when old events are dropped.
 const EVENTS: &[&str] = &[
     "
 CREATE TABLE events (

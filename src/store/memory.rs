@@ -1,4 +1,5 @@
-//! The store in memory: the same laws, nothing durable, and the same run from the same calls. For simulation and tests.
+//! The store in memory: the same laws, nothing durable, and the same run from the same calls. For simulation
+//! and tests.
 
 mod claim;
 mod steps;

@@ -15,8 +15,8 @@ use crate::domain::timestamp::Timestamp;
 
 use super::{AttemptRecord, Claimed, Lease, Member};
 
-/// A refund with its lease. `due` is when somebody may take it: what the domain planned or, while it is leased, the
-/// end of the lease, so that a lease that ran out is due by itself.
+/// A refund with its lease. `due` is when somebody may take it: what the domain planned or, while it is
+/// leased, the end of the lease, so that a lease that ran out is due by itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Row {
     pub(super) refund: Refund,
@@ -177,7 +177,8 @@ fn in_one_line(snapshot: &OrderSnapshot) -> String {
     )
 }
 
-/// The sum of our own refunds that a snapshot lists, each once: a second entry for one refund is not ours to claim.
+/// The sum of our own refunds that a snapshot lists, each once: a second entry for one refund is not ours to
+/// claim.
 pub(super) fn own_seen_minor(
     snapshot: &OrderSnapshot,
     own: impl IntoIterator<Item = (RefundId, ProviderKey)>,
@@ -213,9 +214,10 @@ pub(super) struct Restored {
 }
 
 impl Row {
-    /// Makes a PENDING or SENDING refund UNKNOWN, by the table. An intent that may have been lost was written after
-    /// `restored_to`, so that the resend window, which starts there, closes early rather than late. An account that
-    /// nobody configures any more has no schedule: its refunds are overdue at once, so that somebody is told.
+    /// Makes a PENDING or SENDING refund UNKNOWN, by the table. An intent that may have been lost was written
+    /// after `restored_to`, so that the resend window, which starts there, closes early rather than late. An
+    /// account that nobody configures any more has no schedule: its refunds are overdue at once, so that
+    /// somebody is told.
     pub(super) fn restored(
         &self,
         restored_to: Timestamp,

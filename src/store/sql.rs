@@ -55,11 +55,12 @@ pub struct SqlStore {
 }
 
 impl SqlStore {
-    /// Opens the database at a URL: `sqlite:path`, `postgres://...`. A SQLite file is created if it is missing, and
-    /// the leases of an earlier process end. The schema is left as it is: see [`Self::migrate`].
+    /// Opens the database at a URL: `sqlite:path`, `postgres://...`. A SQLite file is created if it is
+    /// missing, and the leases of an earlier process end. The schema is left as it is: see [`Self::migrate`].
     ///
     /// # Errors
-    /// [`Error::InUse`] when another process has the SQLite file; [`Error::Away`] when the database does not answer.
+    /// [`Error::InUse`] when another process has the SQLite file; [`Error::Away`] when the database does not
+    /// answer.
     pub async fn connect(url: &str, options: Options) -> Result<Self> {
         let opened = connect::open(url, &options).await?;
         Ok(Self { db: opened.db, time: options.time, bell: Bell::default(), _lock: opened.lock })

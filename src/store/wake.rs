@@ -1,5 +1,5 @@
-//! Waking who waits for changes and for due work, after commit. A wake may be missed by one who is slow: whoever
-//! waits also looks from time to time.
+//! Waking who waits for changes and for due work, after commit. A wake may be missed by one who is slow:
+//! whoever waits also looks from time to time.
 
 use tokio::sync::broadcast;
 

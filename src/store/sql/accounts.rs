@@ -36,7 +36,8 @@ fn by_name(models: Vec<account::Model>) -> Result<HashMap<String, AccountState>,
     models.into_iter().map(|model| Ok((model.name.clone(), AccountState::try_from(model)?))).collect()
 }
 
-/// Locks one account's state; its row is made if it has none. A shared lock holds off changes and lets others read.
+/// Locks one account's state; its row is made if it has none. A shared lock holds off changes and lets others
+/// read.
 pub(super) async fn lock(tx: &Tx, identity: &AccountIdentity, lock: LockType) -> Result<AccountState, Fault> {
     let find = || account::Entity::find_by_id(identity.name.as_str()).lock(lock).one(&tx.conn);
     if let Some(model) = find().await? {

@@ -95,7 +95,8 @@ pub(super) async fn begin(
     }
 }
 
-/// A first send changes nothing of the account's state, so that others may read it too; a resend spends retry tokens.
+/// A first send changes nothing of the account's state, so that others may read it too; a resend spends retry
+/// tokens.
 async fn lock_account(tx: &Tx, row: &Row, account: &Account) -> Result<AccountRows, Fault> {
     let lock = match row.refund.state.kind() {
         StateKind::Pending => LockType::Share,

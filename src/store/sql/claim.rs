@@ -71,7 +71,8 @@ async fn candidates(
     probing: &mut BTreeSet<AccountName>,
 ) -> Result<Vec<Row>, Fault> {
     let all = rooms.keys().map(AccountName::as_str);
-    // Wrapped, so that no planner goes by the account: what is SENDING is little, what an account has due may be much.
+    // Wrapped, so that no planner goes by the account: what is SENDING is little, what an account has due may
+    // be much.
     let account = Func::coalesce([Expr::col(refund::Column::Account), Expr::val("")]);
     let run_out = due(now, rooms.values().sum(), SENDING).filter(Expr::expr(account).is_in(all));
     let mut select = from(run_out);
@@ -111,7 +112,8 @@ fn from(select: sea_orm::Select<refund::Entity>) -> SelectStatement {
     Query::select().column(Asterisk).from_subquery(select.into_query(), Alias::new("found")).to_owned()
 }
 
-/// Of accounts that only a probe may try: looks again under their locks, keeps what they allow, and notes the probes.
+/// Of accounts that only a probe may try: looks again under their locks, keeps what they allow, and notes the
+/// probes.
 async fn settle_probes(
     tx: &Tx,
     due: &mut Vec<Row>,

@@ -118,7 +118,8 @@ fn lock_file(database: &Path) -> Result<File> {
     }
 }
 
-/// This process is the only one, so that every lease is of one that has ended: due at once, and known as taken over.
+/// This process is the only one, so that every lease is of one that has ended: due at once, and known as
+/// taken over.
 async fn end_leases(db: &DatabaseConnection) -> Result<(), DbErr> {
     let backend = db.get_database_backend();
     let table = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'refunds'";

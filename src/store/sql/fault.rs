@@ -34,7 +34,8 @@ impl From<IllegalTransition> for Fault {
 }
 
 impl Fault {
-    /// Whether the transaction certainly did nothing and lost only a race, so that it is worth repeating at once.
+    /// Whether the transaction certainly did nothing and lost only a race, so that it is worth repeating at
+    /// once.
     pub(super) fn is_lost_race(&self) -> bool {
         match self {
             Self::Store(_) => false,
@@ -100,17 +101,17 @@ fn sqlite_code(error: &dyn DatabaseError) -> Option<i32> {
     Some(code & 0xff)
 }
 
-/// Two transactions met: PostgreSQL's serialization failure, deadlock, lock not available. SQLite's one writer meets
-/// nobody, and what another program does to its file has been waited for already.
+/// Two transactions met: PostgreSQL's serialization failure, deadlock, lock not available. SQLite's one
+/// writer meets nobody, and what another program does to its file has been waited for already.
 fn is_race(error: &dyn DatabaseError) -> bool {
     sqlite_code(error).is_none() && matches!(error.code().as_deref(), Some("40001" | "40P01" | "55P03"))
 }
 
 /// The database itself is in no state to work, for now.
 ///
-/// PostgreSQL: connection exceptions (08), a read-only standby (25006), no resources (53), a canceled or shut down
-/// session (57), system errors (58). SQLite: busy (5), locked (6), out of memory (7), read-only (8), interrupted (9), input or output (10),
-/// full (13), cannot open (14), protocol (15).
+/// PostgreSQL: connection exceptions (08), a read-only standby (25006), no resources (53), a canceled or shut
+/// down session (57), system errors (58). SQLite: busy (5), locked (6), out of memory (7), read-only (8),
+/// interrupted (9), input or output (10), full (13), cannot open (14), protocol (15).
 fn is_passing(error: &dyn DatabaseError) -> bool {
     match sqlite_code(error) {
         Some(code) => matches!(code, 5..=10 | 13..=15),

@@ -115,13 +115,15 @@ async fn tell_account(tx: &Tx, signals: &[Signal], account: &Account, now: Times
 async fn write_attempt(tx: &Tx, record: &Record, stale: bool) -> Result<(), Fault> {
     match marked(record.attempt.clone(), stale) {
         None => Ok(()),
-        // A record that comes again, after a commit whose confirmation was lost, finds its round trip written.
+        // A record that comes again, after a commit whose confirmation was lost, finds its round trip
+        // written.
         Some(AttemptRecord::Whole(whole)) => insert_attempt(tx, &whole).await.map(|_written| ()),
         Some(AttemptRecord::End(id, end)) => end_attempt(tx, id, &end).await,
     }
 }
 
-/// Late evidence is what really came of the attempt: it replaces what another inferred, and is not replaced by it.
+/// Late evidence is what really came of the attempt: it replaces what another inferred, and is not replaced
+/// by it.
 async fn end_attempt(tx: &Tx, id: AttemptId, end: &AttemptEnd) -> Result<(), Fault> {
     let mut update =
         attempt::Entity::update_many().set(row::attempt::end(Some(end))).filter(attempt::Column::Id.eq(id.0));

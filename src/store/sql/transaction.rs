@@ -19,7 +19,8 @@ pub(super) struct Tx {
 }
 
 impl Tx {
-    /// Opens one. SQLite takes its write lock here: a lock that is taken later fails at once when another has it.
+    /// Opens one. SQLite takes its write lock here: a lock that is taken later fails at once when another has
+    /// it.
     pub(super) async fn open(db: &DatabaseConnection, time: &TimeSource) -> Result<Self, Fault> {
         let options = TransactionOptions {
             sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
@@ -53,8 +54,8 @@ pub(super) async fn now<C: ConnectionTrait>(conn: &C, time: &TimeSource) -> Resu
     Ok(Timestamp::from_micros(row.try_get("", "now_us")?))
 }
 
-/// Runs `$work` in a transaction `$tx` of `$store` and commits it; again when it lost a race; then wakes whom its
-/// `Wakes` name. A closure would do if the futures that it returns could be said to be `Send`.
+/// Runs `$work` in a transaction `$tx` of `$store` and commits it; again when it lost a race; then wakes whom
+/// its `Wakes` name. A closure would do if the futures that it returns could be said to be `Send`.
 macro_rules! in_transaction {
     ($store:expr, $context:literal, |$tx:ident| $work:expr) => {{
         let mut tries = 1_u32;

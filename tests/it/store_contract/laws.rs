@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use refunds::domain::reason::FailureReason;
 use refunds::domain::refund::{Change, Failure, Success};
+use refunds::store::Error;
 use sea_orm::{ConnectionTrait, DbErr};
 
 use super::{accept, apply, begin, claim_one, outcome};
@@ -94,7 +95,8 @@ const BREACHES: &[&str] = &[
     "UPDATE refunds SET order_id = 'x' WHERE order_id IS NULL",
     "UPDATE refunds SET transaction_id = 'x' WHERE order_id IS NULL",
     "DELETE FROM refunds WHERE order_id = 'pending'",
-    "UPDATE idempotency_keys SET refund_id = (SELECT refund_id FROM idempotency_keys ORDER BY refund_id LIMIT 1)",
+    "UPDATE idempotency_keys SET refund_id =
+     (SELECT refund_id FROM idempotency_keys ORDER BY refund_id LIMIT 1)",
     "UPDATE idempotency_keys SET request_id = 'same'",
     "UPDATE guards SET own_minor = -1",
     "UPDATE guards SET external_minor = -1",
@@ -139,5 +141,21 @@ on_every_database! {
         let fine = "UPDATE refunds SET due_us = 1 WHERE order_id = 'pending'";
         assert_eq!(raw.execute_unprepared(fine).await.unwrap().rows_affected(), 1);
         raw.close().await.unwrap();
+    }
+
+    async fn a_wish_that_breaks_a_law_takes_no_other_of_its_batch_down(db: &TestDatabase) {
+        let store = db.store();
+        let account = identity("shop-au");
+        let wishes = ["1", "2", "3"].map(|order| payment(&account, order, 100));
+        let ids = wishes.clone().map(|new| new.id);
+        let mut batch = wishes.to_vec();
+        batch[1].key = batch[0].key;
+        let told = store.create(batch).await;
+        assert!(matches!(told, Err(Error::Refused { .. })), "{told:?}");
+        let mut found = Vec::new();
+        for id in ids {
+            found.push(store.find(id).await.unwrap().is_some());
+        }
+        assert_eq!(found, [true, false, true]);
     }
 }

@@ -9,17 +9,18 @@ use crate::support::samples::{identity, payment};
 /// What is asked, and the index that answers.
 const ASKED: &[(&str, &str)] = &[
     (
-        "SELECT * FROM refunds WHERE due_us <= 1 AND state <> 'sending' AND account = 'a' ORDER BY due_us LIMIT 5",
+        "SELECT * FROM refunds WHERE due_us <= 1 AND state <> 'sending' AND account = 'a' \
+         ORDER BY due_us LIMIT 5",
         "refunds_due",
     ),
     (
-        "SELECT * FROM refunds WHERE due_us <= 1 AND state <> 'pending' AND state <> 'sending' AND account = 'a' \
-         ORDER BY due_us LIMIT 5",
+        "SELECT * FROM refunds WHERE due_us <= 1 AND state <> 'pending' AND state <> 'sending' \
+         AND account = 'a' ORDER BY due_us LIMIT 5",
         "refunds_started_due",
     ),
     (
-        "SELECT * FROM refunds WHERE due_us <= 1 AND state = 'sending' AND COALESCE(account, '') IN ('a', 'b') \
-         ORDER BY due_us LIMIT 5",
+        "SELECT * FROM refunds WHERE due_us <= 1 AND state = 'sending' \
+         AND COALESCE(account, '') IN ('a', 'b') ORDER BY due_us LIMIT 5",
         "refunds_sending_due",
     ),
     (

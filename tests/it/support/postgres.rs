@@ -1,5 +1,5 @@
-//! PostgreSQL for tests: the server that `TEST_POSTGRES_URL` names, else one that is started for this process and ends
-//! with it, whatever ends it: its keeper waits at a pipe that only this process holds.
+//! PostgreSQL for tests: the server that `TEST_POSTGRES_URL` names, else one that is started for this process
+//! and ends with it, whatever ends it: its keeper waits at a pipe that only this process holds.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, chown};
