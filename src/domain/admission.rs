@@ -58,6 +58,8 @@ pub struct AccountState {
     pub retry_spent_milli: i64,
     /// When `retry_spent_milli` was last reckoned.
     pub retry_reckoned: Option<Timestamp>,
+    /// Whether the provider was seen to heed our key; once it was seen not to, only a person says otherwise.
+    pub key_heeded: Option<bool>,
 }
 
 /// An operator's pause.
@@ -111,14 +113,15 @@ impl AccountState {
         self.paused.as_ref().is_some_and(|p| p.until.is_none_or(|until| until > now))
     }
 
-    /// What may be claimed now.
-    pub fn claimable(&self, now: Timestamp) -> Claimable {
+    /// What may be claimed now. Without a free slot in the bucket nothing that was never sent is: what waits for one slot
+    /// together may share a call.
+    pub fn claimable(&self, bucket_next_free: Option<Timestamp>, now: Timestamp) -> Claimable {
         let probe_at =
             [self.blocked.as_ref().map(|b| b.probe_at), self.open_until].into_iter().flatten().max();
         match probe_at {
             Some(at) if at > now => Claimable::Nothing,
             Some(_) => Claimable::Probe,
-            None if self.is_paused(now) => Claimable::Started,
+            None if self.is_paused(now) || bucket_next_free.is_some_and(|at| at > now) => Claimable::Started,
             None => Claimable::All,
         }
     }
@@ -215,6 +218,8 @@ impl AccountState {
                         state.failures = policy.breaker_failures.saturating_sub(1);
                     }
                 }
+                Signal::KeyHeeded => state.key_heeded = state.key_heeded.or(Some(true)),
+                Signal::KeyIgnored => state.key_heeded = Some(false),
                 Signal::Block(cause) => {
                     let (since, probes) =
                         state.blocked.map_or((now, 0), |b| (b.since, b.probes.saturating_add(1)));

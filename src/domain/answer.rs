@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use super::id::Iccid;
 use super::money::Currency;
 use super::reason::{FailureReason, words};
-use super::id::Iccid;
 use super::refund::{Failure, Item, Refund, Success};
 use super::timestamp::Timestamp;
 
@@ -197,6 +197,30 @@ pub struct EsimSight {
     pub orders: Vec<EsimOrder>,
 }
 
+impl EsimSight {
+    /// Why this eSIM must not even be asked back, if so: it is not ours, or one of its orders was refunded before, so that
+    /// nothing could ever tell a second refund from the first.
+    pub fn objection(&self) -> Option<Failure> {
+        let (reason, text) = if self.orders.is_empty() {
+            (FailureReason::OrderNotFound, format!("no order of this company has the eSIM {}", self.iccid))
+        } else {
+            let refunded = self.orders.iter().find(|order| order.status == EsimOrder::REFUNDED)?;
+            (
+                FailureReason::OrderNotRefundable,
+                format!("order {} of {} was refunded before", refunded.id, self.iccid),
+            )
+        };
+        Some(Failure { reason, provider_code: None, text: Some(text) })
+    }
+}
+
+impl EsimOrder {
+    /// The status of an order whose whole price came back.
+    pub const REFUNDED: &'static str = "refunded";
+    /// The status of an order whose price came back in part.
+    pub const PARTIALLY_REFUNDED: &'static str = "partially_refunded";
+}
+
 /// An order of an eSIM.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EsimOrder {
@@ -259,9 +283,10 @@ impl SeenRefund {
         match (&self.key, &self.reference) {
             (Some(seen), _) => seen.eq_ignore_ascii_case(&refund.key.to_string()),
             (None, Some(reference)) => *reference == refund.id.to_string(),
-            (None, None) => {
-                self.provider_refund_id.as_ref().is_some_and(|id| refund.items.iter().any(|item| item.id == *id))
-            }
+            (None, None) => self
+                .provider_refund_id
+                .as_ref()
+                .is_some_and(|id| refund.items.iter().any(|item| item.id == *id)),
         }
     }
 }

@@ -370,6 +370,19 @@ impl Refund {
         self.content.payment().map(|p| self.identity.provider.canonical_order(&p.order_id))
     }
 
+    /// Whether its eSIMs are in no other refund of the company as long as it stands so.
+    pub fn claims_esims(&self) -> bool {
+        match self.state.kind() {
+            StateKind::Failed | StateKind::Canceled | StateKind::Reversed => false,
+            StateKind::Pending
+            | StateKind::Sending
+            | StateKind::Unknown
+            | StateKind::InReview
+            | StateKind::Succeeded
+            | StateKind::PartiallySucceeded => true,
+        }
+    }
+
     /// What this refund holds of its order's refundable amount, minor units.
     pub fn held_minor(&self) -> i64 {
         let Some(payment) = self.content.payment() else {

@@ -171,8 +171,12 @@ impl Refund {
                 Some(Next::ended(State::Failed(failure)))
             }
             Change::Review { review, delay, overdue_after: _ } => {
-                let mut next =
-                    Next::review(review.reference.or(reference.cloned()), doubt.clone(), now.plus(delay), overdue);
+                let mut next = Next::review(
+                    review.reference.or(reference.cloned()),
+                    doubt.clone(),
+                    now.plus(delay),
+                    overdue,
+                );
                 next.idle_steps = self.idle_steps.saturating_add(1);
                 Some(next)
             }
