@@ -2,10 +2,14 @@
 
 mod accept;
 mod accounts;
+mod batches;
 mod dropped;
+mod esims;
 mod events;
 mod laws;
 mod leases;
+mod orders;
+mod parts;
 mod plans;
 mod recover;
 mod reopen;

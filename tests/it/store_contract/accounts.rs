@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use refunds::domain::admission::Rate;
 use refunds::domain::answer::{BlockCause, Signal};
 use refunds::domain::attempt::AttemptKind;
 use refunds::domain::refund::{Change, StateKind, Wait};
-use refunds::store::{Begun, Error};
+use refunds::store::{Begun, Error, Record};
 
 use super::{LEASE, accept, apply, ask, begin, begin_one, claim, claim_one, intent, outcome, step};
 use crate::support::database::TestDatabase;
@@ -96,6 +97,42 @@ on_every_store! {
         store.record(late, &account).await.unwrap();
         let state = store.account_state(&account.identity.name).await.unwrap();
         assert_eq!(state.blocked, None);
+    }
+
+    async fn whether_the_key_is_heeded_is_known_from_the_answers_on(db: &TestDatabase) {
+        let store = db.store();
+        let account = account("shop-au");
+        accept(&*store, payment(&account.identity, "1", 100)).await;
+        let told = [
+            (vec![], None),
+            (vec![Signal::KeyHeeded], Some(true)),
+            (vec![Signal::KeyIgnored], Some(false)),
+            (vec![Signal::KeyHeeded], Some(false)),
+        ];
+        for (signals, heeded) in told {
+            let lease = claim_one(&*store, &account).await;
+            apply(&*store, Record { signals, ..step(&account, &lease, None) }, &account).await;
+            let state = store.account_state(&account.identity.name).await.unwrap();
+            assert_eq!(state.key_heeded, heeded);
+        }
+        let claimed = claim(&*store, "worker", &account).await.remove(0);
+        assert_eq!(claimed.account_state.key_heeded, Some(false));
+    }
+
+    async fn a_slot_is_spent_once_whoever_asks(db: &TestDatabase) {
+        let (store, replica) = (db.store(), db.replica().await);
+        let rate = Rate { bucket: "lookups".to_owned(), every: Duration::from_secs(6) };
+        for _ in 0..4 {
+            let (one, two) = tokio::join!(store.spend(&rate), replica.spend(&rate));
+            let mut told = [one.unwrap(), two.unwrap()];
+            told.sort_unstable();
+            assert_eq!(told, [None, Some(rate.every)]);
+            db.clock.advance(rate.every / 2);
+            assert_eq!(store.spend(&rate).await.unwrap(), Some(rate.every / 2));
+            db.clock.advance(rate.every / 2);
+        }
+        let other = Rate { bucket: "others".to_owned(), ..rate };
+        assert_eq!(store.spend(&other).await.unwrap(), None);
     }
 
     async fn a_changed_merchant_is_refused_while_refunds_are_open(db: &TestDatabase) {

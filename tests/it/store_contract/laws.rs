@@ -45,7 +45,7 @@ async fn one_of_each(db: &TestDatabase) {
     let mut pending = payment(&account.identity, "pending", 100);
     pending.content.captured_amount = Some(aud(1_000));
     accept(&*store, pending).await;
-    accept(&*store, esims(&identity("airalo"), &["89400000000000001"])).await;
+    accept(&*store, esims(&identity("airalo"), &["89400000000000001", "89400000000000002"])).await;
 }
 
 /// Breaches of a law of `refunds`: what is set, where the order is that.
@@ -108,6 +108,8 @@ const BREACHES: &[&str] = &[
     "UPDATE guards SET external_minor = -1",
     "UPDATE guards SET captured_minor = -1",
     "UPDATE guards SET order_key = 'same'",
+    "UPDATE iccid_claims SET iccid = 'same'",
+    "DELETE FROM refunds WHERE order_id IS NULL",
     "UPDATE events SET sequence = 1",
     "UPDATE events SET sequence = 0 WHERE sequence = 1",
     "UPDATE events SET position = 1",
