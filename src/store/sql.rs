@@ -1,6 +1,7 @@
 //! The store on a database: SQLite for one process, PostgreSQL for any number of replicas, from one source.
 //!
-//! Locks are taken in one order everywhere: refunds by id, claims of eSIMs, guards, accounts, each by key, rate budgets.
+//! Locks are taken in one order everywhere: refunds by id, claims of eSIMs, guards, accounts, each by key,
+//! rate budgets.
 
 mod accounts;
 mod begin;

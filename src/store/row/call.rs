@@ -47,8 +47,8 @@ impl<'a> Desk<'a> {
         self.account.capabilities.batch_max > 1
     }
 
-    /// The calls that due refunds of this account make, as many as there is room for: first of SENDING refunds whose
-    /// worker is gone, then the oldest due. A probe is one refund.
+    /// The calls that due refunds of this account make, as many as there is room for: first of SENDING
+    /// refunds whose worker is gone, then the oldest due. A probe is one refund.
     fn calls(&self, mut due: Vec<Row>, now: Timestamp) -> Vec<Call> {
         let claimable = self.claimable(now);
         due.retain(|row| may_go(row.refund.state.kind(), claimable));
@@ -73,7 +73,8 @@ impl<'a> Desk<'a> {
         calls
     }
 
-    /// Where there is a rate budget one call is filled: whoever waits for the next slot may still join its call.
+    /// Where there is a rate budget one call is filled: whoever waits for the next slot may still join its
+    /// call.
     fn shared(&self, unsent: &[Row]) -> Vec<Call> {
         let calls_max = if self.account.admission.rate.is_some() { 1 } else { self.room };
         let candidates: Vec<_> = unsent.iter().take(batch::CANDIDATES_MAX).map(|row| &row.refund).collect();
@@ -138,8 +139,8 @@ pub(in crate::store) fn calls(mut due: Vec<Row>, desks: &[Desk<'_>], now: Timest
     calls
 }
 
-/// Whether an account lets a due refund be handed out, by its state alone. What is SENDING and due has lost its worker,
-/// and somebody must look, however the account stands.
+/// Whether an account lets a due refund be handed out, by its state alone. What is SENDING and due has lost
+/// its worker, and somebody must look, however the account stands.
 pub(in crate::store) fn may_go(kind: StateKind, claimable: Claimable) -> bool {
     match claimable {
         Claimable::All | Claimable::Probe => true,

@@ -7,8 +7,8 @@ use crate::domain::guard::Guard;
 use crate::domain::refund::{Refund, State, StateKind, Wait};
 use crate::domain::timestamp::Timestamp;
 
-/// The sum of our own refunds that a snapshot lists. No refund's entries count for more than it holds: what was
-/// effected beyond that is not ours to claim.
+/// The sum of our own refunds that a snapshot lists. No refund's entries count for more than it holds: what
+/// was effected beyond that is not ours to claim.
 pub(in crate::store) fn own_seen_minor<'a>(
     snapshot: &OrderSnapshot,
     own: impl IntoIterator<Item = &'a Refund>,
@@ -21,8 +21,8 @@ pub(in crate::store) fn own_seen_minor<'a>(
     own.into_iter().map(seen_of).fold(0, i64::saturating_add)
 }
 
-/// The guard that a member's verdict leaves. Its figures are the verdict's; what it holds goes on from the guard as it
-/// stands, which another member of the call may have moved.
+/// The guard that a member's verdict leaves. Its figures are the verdict's; what it holds goes on from the
+/// guard as it stands, which another member of the call may have moved.
 pub(in crate::store) fn guard_after(
     stands: Option<&Guard>,
     verdict: &Guard,

@@ -1,5 +1,5 @@
-//! Claims of eSIMs: no eSIM of a company is in two refunds that live. The primary key is the law; whoever loses a race
-//! for it looks again and is told.
+//! Claims of eSIMs: no eSIM of a company is in two refunds that live. The primary key is the law; whoever
+//! loses a race for it looks again and is told.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -26,7 +26,8 @@ pub(super) async fn create(tx: &Tx, batch: &[NewRefund]) -> Result<(Vec<Acceptan
     let esims: BTreeSet<EsimKey> = batch.iter().flat_map(esim_keys).collect();
     let mut taken = claims::taken(tx, &esims).await?;
     let mut claimed: BTreeMap<EsimKey, RefundId> = BTreeMap::new();
-    // Read after the guards are locked and the claims are seen: a twin that held or made them has committed by now.
+    // Read after the guards are locked and the claims are seen: a twin that held or made them has committed
+    // by now.
     let mut accepted = accepted_before(tx, batch).await?;
     let now = tx.now().await?;
     let (mut rows, mut events) = (Vec::new(), Vec::new());

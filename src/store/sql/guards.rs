@@ -133,8 +133,8 @@ pub(super) async fn own_refunds(tx: &Tx, key: &GuardKey) -> Result<Vec<Refund>, 
     own.into_iter().map(|model| Ok(Row::try_from(model)?.refund)).collect()
 }
 
-/// Whether another refund of an order is on its way or undecided. The order's guard is locked, so that the answer
-/// holds until the end of the transaction.
+/// Whether another refund of an order is on its way or undecided. The order's guard is locked, so that the
+/// answer holds until the end of the transaction.
 pub(super) async fn is_order_busy(tx: &Tx, key: &GuardKey, id: RefundId) -> Result<bool, Fault> {
     let busy: Option<uuid::Uuid> = refund::Entity::find()
         .select_only()
@@ -149,8 +149,8 @@ pub(super) async fn is_order_busy(tx: &Tx, key: &GuardKey, id: RefundId) -> Resu
     Ok(busy.is_some())
 }
 
-/// Makes those due that wait for an order, whose guard is locked; tells whether there were any. Whoever is locked by
-/// another is about to look at the order, and is passed over.
+/// Makes those due that wait for an order, whose guard is locked; tells whether there were any. Whoever is
+/// locked by another is about to look at the order, and is passed over.
 pub(super) async fn wake_waiting(tx: &Tx, key: &GuardKey, now: Timestamp) -> Result<bool, Fault> {
     let waiting = refund::Entity::find()
         .select_only()

@@ -59,8 +59,9 @@ pub(super) async fn record(
     Ok((told, wakes))
 }
 
-/// Moves what the refunds hold, tells the guards what was seen of the order, and wakes who waits for an order that is
-/// free now: under its guard, so that nobody decides to wait meanwhile. Tells whether anybody was woken.
+/// Moves what the refunds hold, tells the guards what was seen of the order, and wakes who waits for an order
+/// that is free now: under its guard, so that nobody decides to wait meanwhile. Tells whether anybody was
+/// woken.
 async fn tell_guards(
     tx: &Tx,
     record: &Record,

@@ -77,10 +77,8 @@ on_every_store! {
         let mut blocked = step(&account, &claim_one(&*store, &account).await, None);
         blocked.signals = vec![Signal::Trouble, Signal::Trouble, Signal::Trouble];
         apply(&*store, blocked, &account).await;
-        let Begun::Stay(waiting) = begin_one(&*store, &lease, &intent(AttemptKind::Send), &account).await.unwrap()
-        else {
-            panic!("goes");
-        };
+        let begun = begin_one(&*store, &lease, &intent(AttemptKind::Send), &account).await.unwrap();
+        let Begun::Stay(waiting) = begun else { panic!("goes: {begun:?}") };
         assert_eq!(waiting.state.wait(), Some(Wait::Breaker));
     }
 

@@ -62,7 +62,7 @@ on_every_store! {
         assert!(matches!(told[2], Acceptance::Accepted { .. }), "a refused wish claims nothing: {told:?}");
         assert!(matches!(told[3], Acceptance::Replayed(_)), "{told:?}");
 
-        // Another account of the same company is refused, another company is not, and payments are left alone.
+        // Another account of the company is refused, another company is not, and payments are left alone.
         let mut same = esim_account("other");
         same.identity.merchant.clone_from(&account.identity.merchant);
         let refused = wish(&same, &[1]);
@@ -77,12 +77,13 @@ on_every_store! {
         let (store, replica) = (db.store(), db.replica().await);
         let account = esim_account("company");
         for round in 0..12 {
-            let (one, two) = (wish(&account, &[round * 10, round * 10 + 1]), wish(&account, &[round * 10 + 1]));
+            let shared = round * 10 + 1;
+            let (one, two) = (wish(&account, &[round * 10, shared]), wish(&account, &[shared]));
             let (one, two) = tokio::join!(store.create(vec![one]), replica.create(vec![two]));
             let mut told = [one.unwrap().remove(0), two.unwrap().remove(0)];
             told.sort_by_key(|told| matches!(told, Acceptance::EsimTaken { .. }));
             assert!(matches!(told[0], Acceptance::Accepted { .. }), "{told:?}");
-            assert_eq!(told[1], taken(round * 10 + 1));
+            assert_eq!(told[1], taken(shared));
         }
     }
 

@@ -1,4 +1,5 @@
-//! What a refund keeps beside its state: what was seen before its first send, its parts, whether it goes alone.
+//! What a refund keeps beside its state: what was seen before its first send, its parts, whether it goes
+//! alone.
 
 use std::time::Duration;
 

@@ -262,7 +262,8 @@ on_every_store! {
         let first = accept(&*store, payment(&account.identity, "1", 60)).await;
         let lease = claim_one(&*store, &account).await;
         let attempt = begin(&*store, &lease, &account).await;
-        let success = Success { amount_minor: Some(60), provider_refund_id: None, completed: None, items: vec![] };
+        let success =
+            Success { amount_minor: Some(60), provider_refund_id: None, completed: None, items: vec![] };
         let confirm = outcome(db, &account, &lease, attempt, Change::Confirm(success));
         apply(&*store, confirm, &account).await;
         let second = accept(&*store, payment(&account.identity, "1", 30)).await;

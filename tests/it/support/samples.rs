@@ -92,7 +92,8 @@ pub(crate) fn account(name: &str) -> Account {
     }
 }
 
-/// An account at a provider that takes up to five eSIMs in a call, one call in five minutes, and knows no key.
+/// An account at a provider that takes up to five eSIMs in a call, one call in five minutes, and knows no
+/// key.
 pub(crate) fn esim_account(name: &str) -> Account {
     let mut account = account(name);
     account.identity.provider = ProviderKind::Airalo;

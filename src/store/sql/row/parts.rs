@@ -1,4 +1,5 @@
-//! What was seen before the first send, and the parts of a refund, as JSON columns of `refunds`. Nothing is NULL.
+//! What was seen before the first send, and the parts of a refund, as JSON columns of `refunds`. Nothing is
+//! NULL.
 
 use serde_json::{Map, Value, json};
 
@@ -60,8 +61,14 @@ fn item_of(json: &Value) -> Option<Item> {
     Some(Item {
         id: string(map.get("id")?)?,
         state: ItemState::from_word(map.get("state")?.as_str()?)?,
-        amount_minor: optional(map.get("amount_minor")?, Value::as_i64)?,
-        provider_code: optional(map.get("provider_code")?, string)?,
+        amount_minor: match map.get("amount_minor")? {
+            Value::Null => None,
+            value => Some(value.as_i64()?),
+        },
+        provider_code: match map.get("provider_code")? {
+            Value::Null => None,
+            value => Some(string(value)?),
+        },
     })
 }
 
@@ -71,9 +78,4 @@ fn list<T>(map: &Map<String, Value>, key: &str, parse: impl Fn(&Value) -> Option
 
 fn string(json: &Value) -> Option<String> {
     json.as_str().map(str::to_owned)
-}
-
-/// `None` is a value of the wrong kind, `Some(None)` a null.
-fn optional<T>(json: &Value, parse: impl FnOnce(&Value) -> Option<T>) -> Option<Option<T>> {
-    if json.is_null() { Some(None) } else { parse(json).map(Some) }
 }
