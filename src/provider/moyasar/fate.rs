@@ -96,8 +96,7 @@ fn of_own(order: &Order, own: &Transaction, key: ProviderKey, payment: &Payment)
 
 /// Why an approved refund with our id proves no success of ours, if so.
 fn doubt_of_success(order: &Order, own: &Transaction, payment: &Payment) -> Option<&'static str> {
-    let other_currency =
-        order.currency.as_ref().is_some_and(|code| code != payment.amount.currency().code());
+    let other_currency = order.currency.as_ref().is_some_and(|code| code != payment.amount.currency().code());
     if order.is_reversed(own) {
         Some("our transaction was approved and reversed")
     } else if own.amount_minor != Some(payment.amount.minor()) {

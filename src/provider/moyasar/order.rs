@@ -124,7 +124,8 @@ impl Order {
 
     fn approved_minor(&self, kind: &str) -> Result<i64, String> {
         self.approved(kind).try_fold(0_i64, |sum, transaction| {
-            let minor = transaction.amount_minor.ok_or_else(|| format!("an approved {kind} without amount"))?;
+            let minor =
+                transaction.amount_minor.ok_or_else(|| format!("an approved {kind} without amount"))?;
             sum.checked_add(minor).ok_or_else(|| format!("the sum of each {kind} overflows"))
         })
     }

@@ -90,7 +90,9 @@ pub(super) fn envelope(body: &[u8]) -> Option<Envelope> {
     let reply: ErrorReply = decode(body).ok()?;
     let message = reply.message.trim().to_owned();
     let fields = match reply.errors {
-        Some(Value::Object(fields)) => fields.into_iter().map(|(name, texts)| (name, joined(texts))).collect(),
+        Some(Value::Object(fields)) => {
+            fields.into_iter().map(|(name, texts)| (name, joined(texts))).collect()
+        }
         Some(_) | None => Vec::new(),
     };
     (!message.is_empty()).then_some(Envelope { message, fields })
