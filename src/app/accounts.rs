@@ -113,6 +113,7 @@ fn described(
             unknown_overdue_after: window + OVERDUE_AFTER_WINDOW,
             review_overdue_after: REVIEW_OVERDUE_AFTER,
         },
+        lookup_rate: None,
         admission: AdmissionPolicy {
             breaker_failures: schedule.breaker_failures,
             breaker_open: millis(schedule.breaker_open_ms),

@@ -55,7 +55,10 @@ pub enum Face {
         conclusive: bool,
     },
     /// Nothing left, or an answer documented to mean that nothing was taken.
-    NotSent,
+    NotSent {
+        /// A shared call was refused and nobody knows for whose sake: each then goes alone.
+        alone: bool,
+    },
     /// The account was refused, not the refund; nothing was taken.
     Blocked(BlockCause),
     /// The money may have moved.
@@ -242,7 +245,23 @@ pub struct Baseline {
     pub esims: Vec<EsimSight>,
 }
 
+impl LookupAnswer {
+    /// A lookup that taught nothing.
+    pub fn nothing(evidence: Evidence, signals: Vec<Signal>) -> Self {
+        Self { sight: Sight::Nothing, finding: Finding::Nothing, evidence, signals }
+    }
+}
+
 impl Sight {
+    /// What it says of a refund where the provider lists refunds with our key.
+    pub fn finding_by_key(&self, refund: &Refund) -> Finding {
+        match self {
+            Self::Order(order) => order.success_of(refund).map_or(Finding::Absent, Finding::Succeeded),
+            Self::Esims(_) | Self::NoOrder => Finding::Absent,
+            Self::Nothing => Finding::Nothing,
+        }
+    }
+
     /// What of it is kept as the baseline.
     pub fn baseline(&self) -> Baseline {
         match self {

@@ -77,6 +77,7 @@ impl Service {
             Some(Acceptance::Replayed(refund)) => Ok(Created { refund: *refund, replayed: true }),
             Some(Acceptance::Conflict { refund_id, fields }) => Err(Error::KeyReused { refund_id, fields }),
             Some(Acceptance::Refused(refusal)) => Err(refused(refusal)),
+            Some(Acceptance::EsimTaken { iccid }) => Err(Error::EsimTaken { iccid }),
             None => Err(Error::Draining),
         }
     }
