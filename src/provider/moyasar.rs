@@ -192,27 +192,28 @@ impl Provider for Moyasar {
         let exchange = self.post_refund(url, body, resend_count).await;
         match exchange.outcome {
             Outcome::Answered(reply) => classify::answer(&reply, refund, payment, &self.credentials),
-            Outcome::NotConnected => answer(Face::NotSent, exchange.evidence, vec![Signal::Trouble]),
+            Outcome::NotConnected => {
+                answer(Face::NotSent { alone: false }, exchange.evidence, vec![Signal::Trouble])
+            }
             Outcome::Broken(_) => answer(Face::Unknown, exchange.evidence, vec![Signal::Trouble]),
         }
     }
 
     async fn look_up(&self, refund: &Refund) -> LookupAnswer {
         let Some(payment) = refund.content.payment() else {
-            return unlooked(Sight::Nothing, Finding::Nothing, "Moyasar refunds payments");
+            return LookupAnswer::nothing(before_send("Moyasar refunds payments"), Vec::new());
         };
         let Some(url) = self.base.below(&["v1", "orders", payment.order_id.as_str()]) else {
-            return unlooked(Sight::NoOrder, Finding::Absent, "no order has such an id");
+            let evidence = before_send("no order has such an id");
+            let (sight, finding) = (Sight::NoOrder, Finding::Absent);
+            return LookupAnswer { sight, finding, evidence, signals: Vec::new() };
         };
         let exchange = self.get_order(url).await;
         match exchange.outcome {
             Outcome::Answered(reply) => classify::lookup_answer(&reply, refund, payment, &self.credentials),
-            Outcome::NotConnected | Outcome::Broken(_) => LookupAnswer {
-                sight: Sight::Nothing,
-                finding: Finding::Nothing,
-                evidence: exchange.evidence,
-                signals: vec![Signal::Trouble],
-            },
+            Outcome::NotConnected | Outcome::Broken(_) => {
+                LookupAnswer::nothing(exchange.evidence, vec![Signal::Trouble])
+            }
         }
     }
 }
@@ -222,11 +223,8 @@ fn answer(face: Face, evidence: Evidence, signals: Vec<Signal>) -> Answer {
 }
 
 fn unsent(refunds: usize, text: &str) -> Answer {
-    Answer { faces: vec![Face::NotSent; refunds], evidence: before_send(text), signals: Vec::new() }
-}
-
-fn unlooked(sight: Sight, finding: Finding, text: &str) -> LookupAnswer {
-    LookupAnswer { sight, finding, evidence: before_send(text), signals: Vec::new() }
+    let faces = vec![Face::NotSent { alone: false }; refunds];
+    Answer { faces, evidence: before_send(text), signals: Vec::new() }
 }
 
 /// The order id names no path of the provider.

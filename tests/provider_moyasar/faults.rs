@@ -9,7 +9,8 @@ use refunds::provider::moyasar::Moyasar;
 use tokio::net::TcpSocket;
 
 use super::fixture::{
-    EXAMPLE, HASTY, assert_doubt, assert_phase, client_at, hasty, hasty_client_at, look_up, refund, send,
+    EXAMPLE, HASTY, NOT_SENT, assert_doubt, assert_phase, client_at, hasty, hasty_client_at, look_up, refund,
+    send,
 };
 use super::listener::{Listener, Step, http, json};
 
@@ -31,7 +32,7 @@ async fn played_to(script: Vec<Step>, client: fn(SocketAddr) -> Moyasar) -> Answ
 }
 
 fn assert_not_sent(answer: &Answer) {
-    assert_eq!(answer.faces, [Face::NotSent], "{answer:?}");
+    assert_eq!(answer.faces, [NOT_SENT], "{answer:?}");
     assert_eq!(answer.signals, [Signal::Trouble]);
     assert_phase(&answer.evidence, FailurePhase::Connect, None);
 }

@@ -21,6 +21,8 @@ pub(super) const KEY: &str = "f351a2a3-97c4-4f12-add3-80c1044091f5";
 pub(super) const ORDER: &str = "0191f5a7-44a9-76c2-9fec-39709fdbf723";
 pub(super) const SECRET: &str = "merchant_key_5ecret-0f-the-shop";
 pub(super) const AMOUNT_MINOR: i64 = 262_346;
+/// Nothing left.
+pub(super) const NOT_SENT: Face = Face::NotSent { alone: false };
 /// The success of the contract's example, byte for byte.
 pub(super) const EXAMPLE: &str = include_str!("example.json");
 

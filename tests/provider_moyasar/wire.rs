@@ -9,7 +9,8 @@ use refunds::provider::Provider;
 use refunds::provider::moyasar::{AMOUNT_MINOR_MAX, Moyasar};
 
 use super::fixture::{
-    AMOUNT_MINOR, EXAMPLE, KEY, ORDER, SECRET, client_at, look_up, refund, refund_of, send, settings,
+    AMOUNT_MINOR, EXAMPLE, KEY, NOT_SENT, ORDER, SECRET, client_at, look_up, refund, refund_of, send,
+    settings,
 };
 use super::listener::{Listener, Step, json};
 
@@ -141,7 +142,7 @@ async fn what_the_provider_can_never_take_is_declined_and_never_sent() {
 async fn a_call_without_exactly_one_refund_sends_nothing() {
     let listener = Listener::answer(json(200, EXAMPLE)).await;
     let client = client_at(listener.address());
-    assert_eq!(client.send(&[refund(), refund()], 0).await.faces, [Face::NotSent, Face::NotSent]);
+    assert_eq!(client.send(&[refund(), refund()], 0).await.faces, [NOT_SENT, NOT_SENT]);
     assert_eq!(client.send(&[], 0).await.faces, []);
     assert_eq!(listener.connections(), 0);
 }

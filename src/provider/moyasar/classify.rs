@@ -183,12 +183,8 @@ fn looked(reply: &Reply, refund: &Refund, payment: &Payment, credentials: &Crede
     let order = match Order::read(&reply.body, credentials) {
         Ok(order) => order,
         Err(text) => {
-            return LookupAnswer {
-                sight: Sight::Nothing,
-                finding: Finding::Nothing,
-                evidence: evidence(reply, Some(FailurePhase::Parse), Some(text), None, credentials),
-                signals: vec![Signal::Trouble],
-            };
+            let evidence = evidence(reply, Some(FailurePhase::Parse), Some(text), None, credentials);
+            return LookupAnswer::nothing(evidence, vec![Signal::Trouble]);
         }
     };
     let (sight, fault) = match order.snapshot(&payment.order_id) {
