@@ -1,7 +1,7 @@
 //! Moyasar Payment Gateway: `POST /v1/orders/{id}/refund`, and the order read back.
 //!
-//! Both answer with the order. A refund of ours is the transaction of it whose id is the `transaction_id` that was
-//! sent; what the HTTP status says of it is only that it was attempted.
+//! Both answer with the order. A refund of ours is the transaction of it whose id is the `transaction_id`
+//! that was sent; what the HTTP status says of it is only that it was attempted.
 
 use std::time::Duration;
 
@@ -35,13 +35,13 @@ pub use table::answers_to_markdown;
 
 /// How long a connection may take. [assumed]
 pub const CONNECT: Duration = Duration::from_secs(10);
-/// How long the answer to a refund may take: the provider waits for the scheme, and for an earlier request with the
-/// same id. [assumed]
-pub const READ: Duration = Duration::from_secs(60);
+/// How long the answer to a refund may take: the provider waits for the scheme, and for an earlier
+/// request with the same id. [assumed]
+pub const READ: Duration = Duration::from_mins(1);
 /// How long the answer to a lookup may take. [assumed]
 pub const LOOKUP_READ: Duration = Duration::from_secs(20);
-/// How long the same key may be sent again. The provider forgets no id, since it is the transaction's own; the window
-/// only says how long a machine may go on. [infer]
+/// How long the same key may be sent again. The provider forgets no id, since it is the transaction's
+/// own; the window only says how long a machine may go on. [infer]
 pub const RESEND_WINDOW: Duration = Duration::from_hours(24);
 /// The largest amount of one refund, in minor units. [doc]
 pub const AMOUNT_MINOR_MAX: i64 = 100_000_000;

@@ -112,7 +112,7 @@ async fn an_order_in_another_currency_is_seen_and_proves_no_success() {
 #[tokio::test]
 async fn no_order_or_nothing() {
     let nothing = || (Sight::Nothing, Finding::Nothing);
-    let cases: Vec<(Vec<u8>, (Sight, Finding), Vec<Signal>)> = vec![
+    for (bytes, (sight, finding), signals) in [
         (json(404, &error_body("Not Found")), (Sight::NoOrder, Finding::Absent), vec![Signal::Readable]),
         (json(404, "<html>"), nothing(), vec![Signal::Trouble]),
         (json(400, &error_body("No")), nothing(), vec![]),
@@ -126,8 +126,7 @@ async fn no_order_or_nothing() {
         (http(429, "Retry-After: 5\r\n", ""), nothing(), vec![Signal::Throttle(Duration::from_secs(5))]),
         (http(302, "Location: /\r\n", ""), nothing(), vec![Signal::Trouble]),
         (json(500, ""), nothing(), vec![Signal::Trouble]),
-    ];
-    for (bytes, (sight, finding), signals) in cases {
+    ] {
         let answer = looked(bytes).await;
         assert_eq!((&answer.sight, &answer.finding), (&sight, &finding), "{answer:?}");
         assert_eq!(answer.signals, signals, "{answer:?}");

@@ -13,8 +13,9 @@ const fn set_by(assumption: Assumption, setting: &'static str) -> Assumption {
 /// All of it; the tables in `docs/providers.md` carry marks of their own.
 pub const ASSUMED: &[Assumption] = &[
     fact(
-        "`transaction_id` is the id of the new refund transaction and the key of a repeat: the documents call it \
-         the idempotency field of void and extend, and the contract's example shows one that is not the server's",
+        "`transaction_id` is the id of the new refund transaction and the key of a repeat: the documents \
+         call it the idempotency field of void and extend, and the contract's example shows one that is not \
+         the server's",
         Mark::Infer,
         "nothing is resent until an answer has shown a transaction with the id that was sent",
     ),
@@ -47,7 +48,8 @@ pub const ASSUMED: &[Assumption] = &[
         "the table of answers: outcome unknown, the lookup decides",
     ),
     fact(
-        "200 says that the refund was attempted: one that the issuer declined is a 200 with our transaction failed",
+        "200 says that the refund was attempted: one that the issuer declined is a 200 with our transaction \
+         failed",
         Mark::Infer,
         "reading a 2xx",
     ),
@@ -57,8 +59,8 @@ pub const ASSUMED: &[Assumption] = &[
         "reading a 2xx and lookups",
     ),
     fact(
-        "A transaction is reversed if it has reverse_reason or reversed_transaction_id, or another that has not failed \
-         names it in reversed_transaction_id",
+        "A transaction is reversed if it has reverse_reason or reversed_transaction_id, or another that has \
+         not failed names it in reversed_transaction_id",
         Mark::Infer,
         "a reversed refund of ours is no success and no failure",
     ),

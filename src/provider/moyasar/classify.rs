@@ -60,8 +60,8 @@ fn not_theirs(reply: &Reply) -> String {
     format!("no error of the provider's own: {} bytes of {kind}", reply.body.len())
 }
 
-/// The record of an answer. Where our transaction is in it, its code, its message and the reference that the provider's
-/// support knows it by.
+/// The record of an answer. Where our transaction is in it, its code, its message and the reference that
+/// the provider's support knows it by.
 fn evidence(
     reply: &Reply,
     phase: Option<FailurePhase>,
@@ -119,9 +119,9 @@ fn attempted(reply: &Reply, refund: &Refund, payment: &Payment, credentials: &Cr
             return super::answer(Face::Unknown, evidence, vec![Signal::Trouble]);
         }
     };
-    let (fate, own) = fate::of(&order, refund.key, payment);
+    let (became, own) = fate::of(&order, refund.key, payment);
     let done = vec![Signal::Healthy, Signal::KeyHeeded];
-    let (face, phase, text, signals) = match fate {
+    let (face, phase, text, signals) = match became {
         Fate::Succeeded(success) => (Face::Succeeded(success), None, None, done),
         Fate::InReview(id) => (Face::InReview(review(id)), None, None, done),
         Fate::Declined(failure) => (Face::Declined { failure, conclusive: true }, None, None, done),
@@ -191,15 +191,15 @@ fn looked(reply: &Reply, refund: &Refund, payment: &Payment, credentials: &Crede
         Ok(snapshot) => (Sight::Order(snapshot), None),
         Err(fault) => (Sight::Nothing, Some(fault)),
     };
-    let (fate, own) = fate::of(&order, refund.key, payment);
-    let key_signal = match fate {
+    let (became, own) = fate::of(&order, refund.key, payment);
+    let key_signal = match became {
         Fate::Absent | Fate::Unclear => None,
         Fate::Doubled => Some(Signal::KeyIgnored),
         Fate::Succeeded(_) | Fate::InReview(_) | Fate::Declined(_) | Fate::Open(_) | Fate::Odd(_) => {
             Some(Signal::KeyHeeded)
         }
     };
-    let (finding, text) = match fate {
+    let (finding, text) = match became {
         Fate::Succeeded(success) => (Finding::Succeeded(success), None),
         Fate::InReview(id) => (Finding::InReview(review(id)), None),
         Fate::Declined(failure) => (Finding::Declined(failure), None),

@@ -1,4 +1,5 @@
-//! What an order says of our refund: the closed list of what our transaction may say, and what it takes to believe it.
+//! What an order says of our refund: the closed list of what our transaction may say, and what it takes
+//! to believe it.
 
 use super::super::assumption::Mark;
 use super::order::{APPROVED, FAILED, Order, Own, REFUND, Transaction};

@@ -81,8 +81,8 @@ impl Order {
         }
     }
 
-    /// Whether something took a transaction back, or is about to. Whether the mark stands on the one that was taken back or
-    /// on the one that takes back is not documented: both are read.
+    /// Whether something took a transaction back, or is about to. Whether the mark stands on the one that
+    /// was taken back or on the one that takes back is not documented: both are read.
     pub(super) fn is_reversed(&self, transaction: &Transaction) -> bool {
         let marked = transaction.reverse_reason.is_some() || transaction.reverses.is_some();
         let taken_back = |id: &String| {
@@ -95,8 +95,8 @@ impl Order {
     /// The order's figures.
     ///
     /// # Errors
-    /// A sentence that says what is missing. A figure that cannot be trusted makes the whole useless: half a sight would
-    /// count money that is not there.
+    /// A sentence that says what is missing. A figure that cannot be trusted makes the whole useless:
+    /// half a sight would count money that is not there.
     pub(super) fn snapshot(&self, order_id: &OrderId) -> Result<OrderSnapshot, String> {
         if self.id.as_ref().is_some_and(|id| !is_same(id, order_id)) {
             return Err("another order".to_owned());

@@ -1,13 +1,13 @@
-//! What an answer of Moyasar means that is no success: one table, in which the first row that fits decides and what
-//! fits none is no decision at all.
+//! What an answer of Moyasar means that is no success: one table, in which the first row that fits
+//! decides and what fits none is no decision at all.
 
 use super::super::assumption::Mark;
 use super::wire::Envelope;
 use crate::domain::answer::BlockCause;
 use crate::domain::reason::FailureReason;
 
-/// What a repeat says while the first request with its id is at work, and the first one when the provider gave up waiting
-/// for itself. Compared without case and outer spaces. [contract]
+/// What a repeat says while the first request with its id is at work, and the first one when the provider
+/// gave up waiting for itself. Compared without case and outer spaces. [contract]
 const STILL_PROCESSING: &str = "Initial request is still processing.";
 /// No message with this word in it is taken for a refusal: the exact text may change. [assumed]
 const PROCESSING: &str = "processing";
@@ -64,8 +64,8 @@ const fn row(status: u16, body: Body, meaning: Meaning, mark: Mark) -> Row {
     Row { first: status, last: status, body, meaning, mark }
 }
 
-/// All that is not a success. There are no error codes: only the message tells the two kinds of 400 apart, and nothing
-/// tells why a business rule refused.
+/// All that is not a success. There are no error codes: only the message tells the two kinds of 400
+/// apart, and nothing tells why a business rule refused.
 const TABLE: &[Row] = &[
     row(400, Body::Message(STILL_PROCESSING), Meaning::InProcess, Mark::Contract),
     row(400, Body::Word(PROCESSING), Meaning::InProcess, Mark::Assumed),

@@ -1,4 +1,5 @@
-//! Orders read back, and the documents held against the tables. What goes over the wire is tested on the wire.
+//! Orders read back, and the documents held against the tables. What goes over the wire is tested on the
+//! wire.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};

@@ -1,7 +1,7 @@
 //! The JSON that goes over the wire, field by field as the contract has it.
 //!
-//! Every field of an answer may be missing, null or of another type; what decides something is checked where it
-//! decides. What nobody reads (card digits, names, addresses) is not read here either.
+//! Every field of an answer may be missing, null or of another type; what decides something is checked
+//! where it decides. What nobody reads (card digits, names, addresses) is not read here either.
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -10,8 +10,8 @@ use serde_json::Value;
 use crate::domain::content::Payment;
 use crate::domain::refund::Refund;
 
-/// The body of a refund request. `transaction_id` is optional there and always sent here: it is the id that the new
-/// transaction gets, and the key of a repeat. [contract]
+/// The body of a refund request. `transaction_id` is optional there and always sent here: it is the id
+/// that the new transaction gets, and the key of a repeat. [contract]
 #[derive(Serialize)]
 struct RefundRequest<'a> {
     amount: i64,
