@@ -10,6 +10,7 @@ pub mod afterpay;
 pub mod assumption;
 mod error;
 pub mod http;
+pub mod worldline;
 
 pub use error::Error;
 

@@ -44,6 +44,7 @@ protox tonic_prost_build | build | protos are compiled at build time
 rand | service | chance comes from the id source: a seed replays
 refunds | main | the library's own name, for the binary
 reqwest | provider | one client, traced, that follows no redirect
+ring | provider | a provider's token is asked for with an RSA signature
 rust_decimal | domain provider sandbox | decimals of a wire become minor units
 rustix | app service | the clock that counts suspension; crash points
 rustls | app provider | the crypto provider is installed once
