@@ -86,18 +86,8 @@ const TABLE: &[Row] = &[
         FailureReason::OrderNotRefundable,
         Mark::Infer,
     ),
-    refused(
-        &[22027, 22028, 22029, 22030, 22031, 22032],
-        "refused",
-        FailureReason::Declined,
-        Mark::Doc,
-    ),
-    refused(
-        &[22039, 22040, 22052, 27001, 34001, 39004],
-        "refused",
-        FailureReason::Declined,
-        Mark::Infer,
-    ),
+    refused(&[22027, 22028, 22029, 22030, 22031, 22032], "refused", FailureReason::Declined, Mark::Doc),
+    refused(&[22039, 22040, 22052, 27001, 34001, 39004], "refused", FailureReason::Declined, Mark::Infer),
     refused(
         &[22053, 24027, 24028, 39003],
         "expired card, invalid account, suspected fraud",
@@ -166,7 +156,8 @@ pub(super) fn treatment(code: &str) -> Option<Treatment> {
 
 /// The table as Markdown, for `docs/providers.md`.
 pub fn codes_to_markdown() -> String {
-    let mut text = String::from("| Code | Text | In a refused transaction means | Mark |\n|---|---|---|---|\n");
+    let mut text =
+        String::from("| Code | Text | In a refused transaction means | Mark |\n|---|---|---|---|\n");
     for row in TABLE {
         let codes: Vec<String> = row.codes.iter().map(u32::to_string).collect();
         let means = match row.treatment {
@@ -178,7 +169,17 @@ pub fn codes_to_markdown() -> String {
             Treatment::Busy => "an earlier request is still at work; outcome unknown".to_owned(),
             Treatment::DoneBefore => "perhaps our own success; outcome unknown".to_owned(),
         };
-        text.extend(["| ", &codes.join(", "), " | ", row.text, " | ", &means, " | ", row.mark.word(), " |\n"]);
+        text.extend([
+            "| ",
+            &codes.join(", "),
+            " | ",
+            row.text,
+            " | ",
+            &means,
+            " | ",
+            row.mark.word(),
+            " |\n",
+        ]);
     }
     text
 }
@@ -202,7 +203,10 @@ mod tests {
     #[test]
     fn what_our_own_success_may_cause_is_no_refusal() {
         for code in ["11001", "24021", "33024", "33018", "33020", "22037"] {
-            assert!(!matches!(treatment(code), Some(Treatment::Refused(_) | Treatment::NothingSent)), "{code}");
+            assert!(
+                !matches!(treatment(code), Some(Treatment::Refused(_) | Treatment::NothingSent)),
+                "{code}"
+            );
         }
     }
 }
