@@ -147,19 +147,37 @@ async fn a_token_is_kept_and_shared() {
     assert_eq!(listener.requests().len(), 2);
 }
 
+/// Moves the clock that tokens are kept by.
+async fn pass(seconds: u64) {
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(seconds)).await;
+    tokio::time::resume();
+}
+
 #[tokio::test]
 async fn a_token_is_replaced_before_it_ends_and_the_old_one_serves_while_it_holds() {
-    let answers = [granted(TOKEN, 2), json(503, ""), granted(NEXT_TOKEN, 3_600), json(200, &success_body())];
-    let listener = answering(&answers).await;
+    let failed = json(503, "");
+    let answers = [granted(TOKEN, 100), failed.clone(), failed, granted(NEXT_TOKEN, 3_600)];
+    let scripts = answers.into_iter().map(|bytes| vec![Step::Read, Step::Write(bytes)]);
+    let listener = Listener::play(scripts.collect()).await;
     let client = client_with(listener.address(), jwt(PEM));
     assert_eq!(client.prepare().await, None);
-    // A quarter of a life of 2 s before its end it is not fresh, and holds too short to serve.
-    tokio::time::sleep(Duration::from_millis(1_600)).await;
-    let unready = client.prepare().await.unwrap();
-    assert_eq!(unready.signals, [Signal::Trouble]);
+    pass(70).await;
     assert_eq!(client.prepare().await, None);
-    assert!(matches!(send(&client).await.faces[0], Face::Succeeded(_)));
-    assert!(listener.requests()[3].contains(NEXT_TOKEN));
+    assert_eq!(listener.requests().len(), 1, "it holds for a while");
+    pass(6).await;
+    assert_eq!(client.prepare().await, None);
+    assert_eq!(
+        listener.requests().len(),
+        2,
+        "a quarter of its life is left: a new one is asked for, the old one serves"
+    );
+    pass(15).await;
+    assert_eq!(client.prepare().await.unwrap().signals, [Signal::Trouble], "too little is left of it");
+    pass(10).await;
+    assert_eq!(send(&client).await.faces, [Face::NotSent { alone: false }], "it has ended");
+    assert_eq!(client.prepare().await, None);
+    assert_eq!(listener.requests().len(), 4);
 }
 
 #[tokio::test]
