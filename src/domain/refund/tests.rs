@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::domain::account::ProviderKind;
+use crate::domain::answer::Review;
 use crate::domain::content::{Payment, Target};
 use crate::domain::id::{AccountName, OrderId};
 use crate::domain::money::{Currency, Money};
@@ -58,7 +59,7 @@ fn failure() -> Failure {
 }
 
 fn success(amount_minor: i64) -> Success {
-    Success { amount_minor: Some(amount_minor), provider_refund_id: None, completed: None }
+    Success { amount_minor: Some(amount_minor), provider_refund_id: None, completed: None, items: vec![] }
 }
 
 fn changes() -> Vec<Change> {
@@ -66,12 +67,12 @@ fn changes() -> Vec<Change> {
     let attempt = AttemptId(Uuid::from_u128(1));
     let decline = |conclusive| Change::Decline { failure: failure(), conclusive, delay };
     vec![
-        Change::Send { attempt, lease: delay },
-        Change::NothingSent { wait: Wait::Backoff, delay },
+        Change::Send { attempt, baseline: None, lease: delay },
+        Change::NothingSent { wait: Wait::Backoff, delay, alone: false },
         Change::Unanswered { delay, overdue_after: delay },
         decline(true),
         decline(false),
-        Change::Review { reference: None, delay, overdue_after: delay },
+        Change::Review { review: Review::default(), delay, overdue_after: delay },
         Change::Confirm(success(AMOUNT_MINOR)),
         Change::Confirm(success(AMOUNT_MINOR - 1)),
         Change::Absent { delay, refusal_age_min: Duration::from_mins(15) },
