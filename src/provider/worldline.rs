@@ -1,7 +1,8 @@
-//! Worldline One Commerce Hub: `POST /api/v2/merchants/{mid}/orders/{orderId}/refunds`, and the order read back.
+//! Worldline One Commerce Hub: `POST /api/v2/merchants/{mid}/orders/{orderId}/refunds`, and the order read
+//! back.
 //!
-//! An answer is the whole order. It names no key, so that ours are those transactions that were not there before the
-//! first send. A transaction may wait for a bank or a person; it is then followed by its id.
+//! An answer is the whole order. It names no key, so that ours are those transactions that were not there
+//! before the first send. A transaction may wait for a bank or a person; it is then followed by its id.
 
 use std::time::Duration;
 

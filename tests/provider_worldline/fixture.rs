@@ -128,7 +128,8 @@ pub(super) fn credit(id: u64, status: &str, code: u32, amount: &str) -> Value {
         "transactionId": id, "transactionTypeId": 4, "mid": 1_570_616_552, "orderId": ORDER,
         "transactionType": "Credit", "transactionDate": "2019-10-04T14:25:00.000Z",
         "refTransactionId": 5_986_909_881_u64, "transactionDesc": "Said.", "statusCode": code,
-        "status": status, "currency": "EUR", "paymentMethod": "Visa", "maskedAccountNumber": "411111xxxxxx1111"
+        "status": status, "currency": "EUR", "paymentMethod": "Visa",
+        "maskedAccountNumber": "411111xxxxxx1111"
     });
     value["amount"] = serde_json::from_str(amount).unwrap();
     value

@@ -1,5 +1,5 @@
-//! Tokens that are asked for with a signed assertion: the exact bytes, when they are asked for, and what a failure
-//! tells of the account.
+//! Tokens that are asked for with a signed assertion: the exact bytes, when they are asked for, and what a
+//! failure tells of the account.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};

@@ -1,7 +1,8 @@
 //! The signed assertion (RFC 7523) that a token is asked for with.
 //!
-//! Signed with ring, the one crypto provider of the process: what the usual JWT crates offer is a second C library, or
-//! an RSA whose private keys leak by timing (RUSTSEC-2023-0071), or a provider that two parts of a process fight for.
+//! Signed with ring, the one crypto provider of the process: what the usual JWT crates offer is a second C
+//! library, or an RSA whose private keys leak by timing (RUSTSEC-2023-0071), or a provider that two parts of
+//! a process fight for.
 
 use std::fmt;
 

@@ -209,14 +209,15 @@ pub(super) fn lookup_answer(reply: &Reply, asked: &Asked<'_>) -> LookupAnswer {
     LookupAnswer::nothing(evidence, signals)
 }
 
-/// What an order says of the refund: it follows transactions that are known as ours and nothing else. With a code and
-/// a text for people.
+/// What an order says of the refund: it follows transactions that are known as ours and nothing else. With a
+/// code and a text for people.
 fn finding(asked: &Asked<'_>, all: &[Transaction]) -> (Finding, Option<String>, Option<String>) {
     let refund = asked.refund;
     let known = order::known(refund, all);
     let hint = order::hint(refund, all);
     if known.is_empty() {
-        // A refusal that is on record would become final by an absence: not while money moved that nobody explains.
+        // A refusal that is on record would become final by an absence: not while money moved that nobody
+        // explains.
         let refused = refund.state.doubt().is_some_and(|doubt| doubt.refusal.is_some());
         let finding =
             if refused && order::has_unexplained(refund, all) { Finding::Nothing } else { Finding::Absent };

@@ -1,7 +1,8 @@
-//! The provider's status codes and what each means for a refund: a closed list. What is not in it decides nothing.
+//! The provider's status codes and what each means for a refund: a closed list. What is not in it decides
+//! nothing.
 //!
-//! Texts: the provider's published map of status codes of 2015, which agrees with its page "Status codes" as far as that
-//! page shows. Marks are those of the meaning: `[doc]` where the page names the code's group.
+//! Texts: the provider's published map of status codes of 2015, which agrees with its page "Status codes" as
+//! far as that page shows. Marks are those of the meaning: `[doc]` where the page names the code's group.
 
 use super::super::assumption::Mark;
 use crate::domain::reason::FailureReason;

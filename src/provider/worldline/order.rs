@@ -4,12 +4,14 @@ use super::classify::Asked;
 use super::transaction::{Stand, Transaction};
 use super::wire::{self, OrderReply};
 use crate::domain::answer::{OrderSnapshot, Review, SeenRefund};
+use crate::domain::money::Money;
 use crate::domain::refund::Refund;
 
 /// The transactions of the order in a body.
 ///
 /// # Errors
-/// A sentence that says what is not as documented: half a list would make a foreign transaction ours or hide one.
+/// A sentence that says what is not as documented: half a list would make a foreign transaction ours or hide
+/// one.
 pub(super) fn transactions(body: &[u8], asked: &Asked<'_>) -> Result<Vec<Transaction>, String> {
     listed(&wire::decode(body)?, asked)
 }
@@ -34,10 +36,11 @@ pub(super) fn read(body: &[u8], asked: &Asked<'_>) -> Result<(OrderSnapshot, Vec
     let reply: OrderReply = wire::decode(body)?;
     let all = listed(&reply, asked)?;
     let currency = wire::currency(reply.currency.as_ref()).ok_or("an order without a currency")?;
-    let minor = |value| wire::money(value, currency).map(|money| money.minor());
+    let minor = |value| wire::money(value, currency).map(Money::minor);
     let captured_minor = minor(reply.captured_amount.as_ref()).ok_or("an order without capturedAmount")?;
     let refunded_minor = minor(reply.refunded_amount.as_ref()).ok_or("an order without refundedAmount")?;
-    // What an answer adds to this list is taken for ours: a list that leaves something out must not be the first one.
+    // What an answer adds to this list is taken for ours: a list that leaves something out must not be the
+    // first one.
     if captured_minor > 0 && all.is_empty() {
         return Err("a captured order without transactions".to_owned());
     }
@@ -67,8 +70,8 @@ pub(super) fn read(body: &[u8], asked: &Asked<'_>) -> Result<(OrderSnapshot, Vec
     Ok((snapshot, all))
 }
 
-/// Whether the order's refunded amount may count a transaction that stands so: it counts what was asked for, cleared or
-/// not. [doc]
+/// Whether the order's refunded amount may count a transaction that stands so: it counts what was asked for,
+/// cleared or not. [doc]
 fn may_count(stand: Stand) -> bool {
     match stand {
         Stand::Done | Stand::Registered | Stand::Unclear(_) => true,
@@ -76,8 +79,8 @@ fn may_count(stand: Stand) -> bool {
     }
 }
 
-/// Those transactions of an answer to our own request that are ours: what gives money back and was not there before the
-/// first send. The answer names no key.
+/// Those transactions of an answer to our own request that are ours: what gives money back and was not there
+/// before the first send. The answer names no key.
 ///
 /// # Errors
 /// A sentence if nobody can tell: what was there before is not known, or nothing is new.
@@ -98,7 +101,8 @@ pub(super) fn known<'a>(refund: &Refund, all: &'a [Transaction]) -> Vec<&'a Tran
     all.iter().filter(|transaction| is_known(refund, transaction)).collect()
 }
 
-/// Whether money went back, or may have, since before the first send, in no transaction that is known as ours.
+/// Whether money went back, or may have, since before the first send, in no transaction that is known as
+/// ours.
 pub(super) fn has_unexplained(refund: &Refund, all: &[Transaction]) -> bool {
     unexplained(refund, all).next().is_some()
 }

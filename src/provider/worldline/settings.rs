@@ -12,12 +12,12 @@ use crate::domain::timestamp::Timestamp;
 
 /// The audience of an assertion. [doc]
 pub const AUDIENCE: &str = "drwp";
-/// The rights that an assertion asks for: the refund by analogy with the lookup, which is the provider's sample; the
-/// braces are meant literally. [assumed]
+/// The rights that an assertion asks for: the refund by analogy with the lookup, which is the provider's
+/// sample; the braces are meant literally. [assumed]
 pub const SCOPE: &str = "OrderProcessingService:POST:/v2/merchants/{mid}/orders/{orderId}/refunds \
                          OrderProcessingService:GET:/v2/merchants/{mid}/orders/{orderId}";
 /// How long an assertion holds, as in the provider's sample. [doc]
-pub const ASSERTION_LIFETIME: Duration = Duration::from_secs(60);
+pub const ASSERTION_LIFETIME: Duration = Duration::from_mins(1);
 
 /// An account at Worldline One Commerce Hub.
 #[derive(Debug, Clone)]
@@ -30,7 +30,8 @@ pub struct Settings {
     pub auth: Auth,
     /// Where the key of a refund stands in its request.
     pub request_id_place: RequestIdPlace,
-    /// Whether the provider has confirmed that it heeds the key at that place. Without it nothing is sent twice.
+    /// Whether the provider has confirmed that it heeds the key at that place. Without it nothing is sent
+    /// twice.
     pub request_id_confirmed: bool,
     /// How long a connection may take; see [`CONNECT`].
     pub connect: Duration,
@@ -124,10 +125,11 @@ pub enum Algorithm {
     Rs256,
 }
 
-/// Where private keys come from, asked before each wish for a token: a file that was exchanged is taken up then.
+/// Where private keys come from, asked before each wish for a token: a file that was exchanged is taken up
+/// then.
 ///
-/// The text is PEM with one key or two (PKCS #8 or PKCS #1): the first is used until the provider refuses it, then the
-/// other one, as a change of keys demands.
+/// The text is PEM with one key or two (PKCS #8 or PKCS #1): the first is used until the provider refuses it,
+/// then the other one, as a change of keys demands.
 #[derive(Clone)]
 pub struct Keys(Arc<dyn Fn() -> Result<SecretString, String> + Send + Sync>);
 

@@ -1,5 +1,5 @@
-//! The JSON that goes over the wire. Fields that decide something are read strictly where they are used; here every one
-//! is taken as it comes, since one odd field of one transaction must not hide the others.
+//! The JSON that goes over the wire. Fields that decide something are read strictly where they are used; here
+//! every one is taken as it comes, since one odd field of one transaction must not hide the others.
 
 use rust_decimal::Decimal;
 use serde::de::DeserializeOwned;
@@ -27,7 +27,8 @@ struct RefundRequest<'a> {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Amount<'a> {
-    amount: Number,
+    #[serde(rename = "amount")]
+    major: Number,
     currency: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     request_id: Option<&'a str>,
@@ -48,7 +49,7 @@ pub(super) fn refund_request(
     };
     serde_json::to_vec(&RefundRequest {
         amount: Amount {
-            amount: payment.amount.major().to_string().parse()?,
+            major: payment.amount.major().to_string().parse()?,
             currency: payment.amount.currency().code(),
             request_id: inner,
         },
