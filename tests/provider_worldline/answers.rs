@@ -6,7 +6,8 @@ use refunds::domain::refund::ItemState;
 use serde_json::{Value, json};
 
 use super::fixture::{
-    assert_doubt, assert_phase, credit, order, refund, refund_with, sent, sent_with, success_body,
+    assert_doubt, assert_phase, credit, order, refund, refund_with, sent, sent_codes, sent_each, sent_with,
+    success_body,
 };
 use super::listener::json as json_answer;
 
@@ -33,8 +34,7 @@ const UNSETTLED: &[u32] = &[
 #[tokio::test]
 async fn each_listed_code_of_a_declined_transaction_declines() {
     for (reason, codes) in REFUSALS {
-        for code in *codes {
-            let answer = sent_with(&[credit(NEW, "Declined", *code, "10.50")]).await;
+        for (code, answer) in sent_codes("Declined", codes).await {
             let [Face::Declined { failure, conclusive: false }] = answer.faces.as_slice() else {
                 panic!("{code}: {answer:?}")
             };
@@ -59,8 +59,7 @@ async fn a_decline_is_conclusive_once_the_key_is_confirmed() {
 
 #[tokio::test]
 async fn codes_of_the_merchant_block_and_fail_no_refund() {
-    for code in MERCHANT {
-        let answer = sent_with(&[credit(NEW, "Declined", *code, "10.50")]).await;
+    for (code, answer) in sent_codes("Declined", MERCHANT).await {
         assert_eq!(answer.faces, [Face::Blocked(BlockCause::Configuration)], "{code}");
         assert_eq!(answer.signals, [Signal::Block(BlockCause::Configuration)]);
     }
@@ -68,34 +67,31 @@ async fn codes_of_the_merchant_block_and_fail_no_refund() {
 
 #[tokio::test]
 async fn what_never_went_to_the_acquirer_was_not_sent() {
-    for code in NOTHING_SENT {
-        for status in ["Declined", "System Error"] {
-            let answer = sent_with(&[credit(NEW, status, *code, "10.50")]).await;
+    for status in ["Declined", "System Error"] {
+        for (code, answer) in sent_codes(status, NOTHING_SENT).await {
             assert_eq!(answer.faces, [Face::NotSent { alone: false }], "{code}");
             assert_eq!(answer.signals, [Signal::Trouble]);
         }
-        let answer = sent_with(&[credit(NEW, "Processed", *code, "10.50")]).await;
+    }
+    for (code, answer) in sent_codes("Processed", NOTHING_SENT).await {
         assert_eq!(answer.faces, [Face::Unknown], "{code}");
     }
 }
 
 #[tokio::test]
 async fn codes_that_settle_nothing_leave_the_outcome_open() {
-    for code in UNSETTLED {
-        for status in ["Declined", "System Error", "Processed"] {
-            let answer = sent_with(&[credit(NEW, status, *code, "10.50")]).await;
+    for status in ["Declined", "System Error", "Processed"] {
+        for (code, answer) in sent_codes(status, UNSETTLED).await {
             assert_doubt(&answer, FailurePhase::NotNow, Some(200));
             assert_eq!(answer.evidence.provider_code, Some(code.to_string()));
         }
     }
-    for code in [33_020, 36_027, 38_004] {
-        let answer = sent_with(&[credit(NEW, "Declined", code, "10.50")]).await;
+    for (_, answer) in sent_codes("Declined", &[33_020, 36_027, 38_004]).await {
         assert_eq!((answer.faces.as_slice(), answer.signals.as_slice()), (&[Face::Unknown][..], &[][..]));
         assert_phase(&answer.evidence, FailurePhase::NotNow, Some(200));
     }
     // Perhaps our own success, or not in the list.
-    for code in [11_001, 24_021, 33_024, 33_018, 99_999, 0] {
-        let answer = sent_with(&[credit(NEW, "Declined", code, "10.50")]).await;
+    for (_, answer) in sent_codes("Declined", &[11_001, 24_021, 33_024, 33_018, 99_999, 0]).await {
         assert_eq!((answer.faces.as_slice(), answer.signals.as_slice()), (&[Face::Unknown][..], &[][..]));
         assert_phase(&answer.evidence, FailurePhase::Parse, Some(200));
     }
@@ -249,9 +245,9 @@ async fn an_order_that_cannot_be_trusted_proves_nothing() {
         with("/transactionReferences/2/currency", json!("SEK")),
         with("/transactionReferences/2/currency", Value::Null),
     ];
-    for body in bodies {
-        for status in [200, 201, 202] {
-            let answer = sent(json_answer(status, &body), refund(), true, 0).await;
+    for status in [200, 201, 202] {
+        let bodies: Vec<_> = bodies.iter().map(|body| (status, body.clone())).collect();
+        for answer in sent_each(&bodies, true).await {
             assert_doubt(&answer, FailurePhase::Parse, Some(status));
             assert!(answer.evidence.provider_text.is_some());
         }
@@ -267,7 +263,7 @@ async fn what_only_describes_may_be_odd_and_any_2xx_will_do() {
         *body.pointer_mut(place).unwrap() = value;
         body.to_string()
     };
-    for body in [
+    let bodies = [
         with("/transactionReferences/2/transactionDate", json!("now")),
         with("/transactionReferences/2/transactionDesc", json!([1])),
         with("/transactionReferences/2/statusCode", json!("0")),
@@ -279,9 +275,10 @@ async fn what_only_describes_may_be_odd_and_any_2xx_will_do() {
         with("/orderId", Value::Null),
         with("/mid", json!("1570616552")),
         with("/currency", json!("SEK")),
-    ] {
-        for status in [200, 201, 299] {
-            let answer = sent(json_answer(status, &body), refund(), false, 0).await;
+    ];
+    for status in [200, 201, 299] {
+        let bodies: Vec<_> = bodies.iter().map(|body| (status, body.clone())).collect();
+        for ((_, body), answer) in bodies.iter().zip(sent_each(&bodies, false).await) {
             assert!(matches!(answer.faces[0], Face::Succeeded(_)), "{body} {answer:?}");
         }
     }

@@ -20,7 +20,7 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 use url::Url;
 
-use super::listener::{Listener, json as json_answer};
+use super::listener::{Listener, Step, http, json as json_answer};
 
 pub(super) const KEY: &str = "0191f5a7-44d3-4430-8739-2d80821416bf";
 pub(super) const REFUND_ID: &str = "0191f5a7-5555-7430-8739-2d80821416bf";
@@ -177,6 +177,28 @@ pub(super) async fn sent(bytes: Vec<u8>, refund: Refund, confirmed: bool, resend
     let answer = client.send(&[refund], resends).await;
     assert_eq!((listener.connections(), listener.requests().len()), (1, 1));
     answer
+}
+
+/// The answers of one client to first sends that are answered with these bodies, each on a connection of its own.
+pub(super) async fn sent_each(bodies: &[(u16, String)], confirmed: bool) -> Vec<Answer> {
+    let head = "Content-Type: application/json\r\nConnection: close\r\n";
+    let bytes = bodies.iter().map(|(status, body)| http(*status, head, body));
+    let scripts = bytes.map(|bytes| vec![Step::Read, Step::Write(bytes)]).collect();
+    let listener = Listener::play(scripts).await;
+    let client = if confirmed { confirmed_client_at } else { client_at }(listener.address());
+    let mut answers = Vec::new();
+    for _ in bodies {
+        answers.push(send(&client).await);
+    }
+    assert_eq!((listener.connections(), listener.requests().len()), (bodies.len(), bodies.len()));
+    answers
+}
+
+/// The same for orders with one new transaction that has this status and one of these codes.
+pub(super) async fn sent_codes(status: &str, codes: &[u32]) -> Vec<(u32, Answer)> {
+    let body = |code: &u32| order(&[credit(5_986_910_001, status, *code, "10.50")]).to_string();
+    let bodies: Vec<_> = codes.iter().map(|code| (200, body(code))).collect();
+    codes.iter().copied().zip(sent_each(&bodies, false).await).collect()
 }
 
 /// The answer to a first send that is answered with an order of these transactions.
