@@ -322,8 +322,9 @@ impl OrderSnapshot {
         })
     }
 
-    /// How many effects this order lists for a refund: more than one says that the provider does not heed the key. Of
-    /// entries with neither key nor reference several may be the parts of one effect: they are not counted.
+    /// How many effects this order lists for a refund: more than one says that the provider does not heed the
+    /// key. Of entries with neither key nor reference several may be the parts of one effect: they are not
+    /// counted.
     pub fn effects_of(&self, refund: &Refund) -> usize {
         let named = |seen: &&SeenRefund| seen.key.is_some() || seen.reference.is_some();
         self.refunds.iter().filter(named).filter(|seen| seen.is_of(refund)).count()
