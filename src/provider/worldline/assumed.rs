@@ -22,11 +22,11 @@ pub const ASSUMED: &[Assumption] = &[
             "requestId is a string at the top of the body: its REST place is not published",
             "the request",
         ),
-        "request_id_place",
+        "worldline.request_id_place",
     ),
     set_by(
         assumed("The provider heeds requestId at that place", "resends, and whether a decline is final"),
-        "request_id_confirmed",
+        "worldline.request_id_confirmed",
     ),
     assumed("requestId may have the 36 characters of a UUID", "the request"),
     set_by(
@@ -84,14 +84,11 @@ pub const ASSUMED: &[Assumption] = &[
     ),
     fact("A lookup lists every transaction of the order", Mark::Infer, "the preflight and lookups"),
     fact("Reading an order asks no bank: it shows the platform's own state", Mark::Doc, "lookups"),
-    set_by(assumed("Tokens are had at /api/v2/oauth2/tokens below the base URL", "tokens"), "token_url"),
+    set_by(
+        assumed("Tokens are had at /api/v2/oauth2/tokens below the base URL", "tokens"),
+        "worldline.token_url",
+    ),
     assumed("A token is asked for by the form of RFC 7523 and answered by that of RFC 6749", "tokens"),
     assumed("A token that names no end holds for 300 s", "tokens"),
-    set_by(
-        assumed(
-            "The scope of a refund is named like that of a lookup; two scopes are separated by a space",
-            "tokens",
-        ),
-        "scope",
-    ),
+    assumed("The scope of a refund is named like that of a lookup; a space separates the two", "tokens"),
 ];
