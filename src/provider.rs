@@ -7,9 +7,11 @@ use crate::domain::answer::{Answer, Evidence, LookupAnswer, Signal};
 use crate::domain::refund::Refund;
 
 pub mod afterpay;
+pub mod airalo;
 pub mod assumption;
 mod error;
 pub mod http;
+mod json;
 
 pub use error::Error;
 

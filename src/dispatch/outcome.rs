@@ -57,6 +57,7 @@ pub(super) fn of_finding(
     let next_check = schedule.check(checks, jitter);
     match finding {
         Finding::Succeeded(success) => Change::Confirm(success),
+        Finding::PartlySucceeded(success) => Change::ConfirmPart(success),
         Finding::InReview(review) => {
             Change::Review { review, delay: next_check, overdue_after: schedule.review_overdue_after }
         }
@@ -86,6 +87,7 @@ pub(super) fn blind(
 pub(super) fn word(change: &Change) -> &'static str {
     match change {
         Change::Confirm(_) => "succeeded",
+        Change::ConfirmPart(_) => "partially_succeeded",
         Change::Review { .. } => "in_review",
         Change::Decline { .. } | Change::Reject(_) => "declined",
         Change::NothingSent { wait: Wait::AccountBlocked, .. }

@@ -142,6 +142,8 @@ pub struct LookupAnswer {
 pub enum Finding {
     /// The money went back.
     Succeeded(Success),
+    /// Part of the money went back and no more will, by the provider's word and not by an amount.
+    PartlySucceeded(Success),
     /// The provider has it and has not decided.
     InReview(Review),
     /// The provider decided against it; only what speaks of our own key or transaction is told so.

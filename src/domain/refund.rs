@@ -12,6 +12,7 @@
 //! | SENDING | `Decline` of a resend | UNKNOWN, with the refusal on record |
 //! | SENDING, UNKNOWN | `Review` | `IN_REVIEW` |
 //! | SENDING, UNKNOWN, `IN_REVIEW` | `Confirm` | SUCCEEDED or `PARTIALLY_SUCCEEDED` |
+//! | SENDING, UNKNOWN, `IN_REVIEW` | `ConfirmPart` | `PARTIALLY_SUCCEEDED` |
 //! | UNKNOWN | `Send` (a resend within the rules) | SENDING |
 //! | UNKNOWN | `Absent`, refused at least the delay ago | FAILED |
 //! | UNKNOWN, `IN_REVIEW` | `Decline`, conclusive | FAILED |

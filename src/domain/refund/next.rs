@@ -56,6 +56,7 @@ impl Refund {
             | Change::Decline { .. }
             | Change::Review { .. }
             | Change::Confirm(_)
+            | Change::ConfirmPart(_)
             | Change::Absent { .. }
             | Change::Reverse => None,
         }
@@ -100,6 +101,7 @@ impl Refund {
                 Some(Next::review(review.reference, doubt(), now.plus(delay), now.plus(overdue_after)))
             }
             Change::Confirm(success) => Some(self.confirmed(success)),
+            Change::ConfirmPart(success) => Some(Next::ended(State::PartiallySucceeded(success))),
             Change::Send { .. }
             | Change::Absent { .. }
             | Change::Wait { .. }
@@ -132,6 +134,7 @@ impl Refund {
                 Some(Next::review(review.reference, doubt.clone(), now.plus(delay), now.plus(overdue_after)))
             }
             Change::Confirm(success) => Some(self.confirmed(success)),
+            Change::ConfirmPart(success) => Some(Next::ended(State::PartiallySucceeded(success))),
             Change::Absent { delay, refusal_age_min } => Some(match &doubt.refusal {
                 Some(refusal) if now >= refusal.time.plus(refusal_age_min) => {
                     Next::ended(State::Failed(refusal.failure.clone()))
@@ -186,6 +189,7 @@ impl Refund {
                 Some(Next::review(reference.cloned(), doubt, now.plus(delay), overdue))
             }
             Change::Confirm(success) => Some(self.confirmed(success)),
+            Change::ConfirmPart(success) => Some(Next::ended(State::PartiallySucceeded(success))),
             Change::Send { .. }
             | Change::NothingSent { .. }
             | Change::Decline { conclusive: false, .. }

@@ -56,6 +56,8 @@ pub enum Change {
     },
     /// The provider says that the money went back.
     Confirm(Success),
+    /// The provider says that part of the money went back and no more will, without a sum that shows it.
+    ConfirmPart(Success),
     /// A lookup answered and did not show our key.
     Absent {
         /// How long until the next look.
@@ -143,10 +145,13 @@ impl Refund {
             Change::Send { baseline: Some(seen), .. } => baseline.clone_from(seen),
             Change::NothingSent { alone: from_now_on, .. } => alone |= from_now_on,
             Change::Review { review, .. } if !review.items.is_empty() => items.clone_from(&review.items),
-            Change::Confirm(success) if !success.items.is_empty() => items.clone_from(&success.items),
+            Change::Confirm(success) | Change::ConfirmPart(success) if !success.items.is_empty() => {
+                items.clone_from(&success.items);
+            }
             Change::Send { baseline: None, .. }
             | Change::Review { .. }
             | Change::Confirm(_)
+            | Change::ConfirmPart(_)
             | Change::Unanswered { .. }
             | Change::Decline { .. }
             | Change::Absent { .. }
@@ -195,6 +200,7 @@ impl Change {
             Self::Decline { .. } => "decline",
             Self::Review { .. } => "review",
             Self::Confirm(_) => "confirm",
+            Self::ConfirmPart(_) => "confirm_part",
             Self::Absent { .. } => "absent",
             Self::Wait { .. } => "wait",
             Self::Reject(_) => "reject",
