@@ -14,7 +14,7 @@ pub enum Provider {
     Airalo,
     /// Afterpay Global API v2.
     Afterpay,
-    /// Worldline Acquiring.
+    /// Worldline One Commerce Hub.
     Worldline,
     /// Moyasar payment gateway.
     Moyasar,
@@ -97,7 +97,7 @@ impl Provider {
                 resend_window_s_max: 24 * HOUR_S,
                 refund_window_days: None,
                 rate: None,
-                needs_key_id: true,
+                needs_key_id: false,
                 needs_site_url: false,
                 currencies: &[],
             },
