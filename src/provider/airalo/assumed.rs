@@ -19,16 +19,16 @@ const LOOKUP: &str = "the preflight and lookups";
 pub const ASSUMED: &[Assumption] = &[
     set_by(
         fact("A call that is refused with 422 took none of its eSIMs", Mark::Assumed, TABLE),
-        "batch_422_atomic",
+        "airalo.batch_422_atomic",
+    ),
+    fact(
+        "A refund call that is answered 429 took nothing; without Retry-After the account keeps quiet for 300 s",
+        Mark::Doc,
+        TABLE,
     ),
     set_by(
-        fact(
-            "A refund call that is answered 429 took nothing; without Retry-After the account keeps quiet for 300 s, \
-             the contract's 1 call in 5 minutes. A later page says 5 calls in a minute",
-            Mark::Doc,
-            TABLE,
-        ),
-        "quiet_s",
+        fact("One refund call in 5 minutes per address; a later page says 5 in a minute", Mark::Contract, "the budget"),
+        "rate",
     ),
     fact("Nothing makes a repeat safe: no key, no rule on duplicates", Mark::Doc, "a refund is never sent again"),
     fact("One refund_id stands for all eSIMs of the call", Mark::Infer, "the reference of the case"),
@@ -60,14 +60,10 @@ pub const ASSUMED: &[Assumption] = &[
         Mark::Assumed,
         TABLE,
     ),
-    set_by(
-        fact(
-            "A token lives for `expires_in`, 24 h at most: the text says 24 h, the example 366 days; 1 h if it is not \
-             said",
-            Mark::Doc,
-            TOKEN,
-        ),
-        "token_lifetime_max_s",
+    fact(
+        "A token lives for `expires_in`, 24 h at most: the text says 24 h, the example 366 days; 1 h if it is not said",
+        Mark::Doc,
+        TOKEN,
     ),
     fact("A new token does not end an older one", Mark::Assumed, TOKEN),
     fact("The header `airalo-signature` of the provider's libraries is not needed", Mark::Assumed, TOKEN),
