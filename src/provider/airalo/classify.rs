@@ -14,6 +14,9 @@ const CORRELATION: &str = "x-request-id";
 const EDGE_CORRELATION: &str = "cf-ray";
 const CONTENT_TYPE: &str = "content-type";
 
+/// How long an account keeps quiet after a lookup's 429 that does not say how long. [assumed]
+const LOOKUP_QUIET: Duration = Duration::from_mins(1);
+
 /// The headers of an answer that are read.
 pub(super) const KEPT_HEADERS: &[&str] = &[CORRELATION, EDGE_CORRELATION, CONTENT_TYPE];
 
@@ -124,10 +127,12 @@ fn faces_of_foreign(refunds: &[Refund], named: &[String], atomic: bool) -> Optio
     any.then_some(faces)
 }
 
-/// An answer to a lookup that shows no orders.
+/// An answer to a lookup that shows no orders. Another limit holds for lookups than for refunds, and a refusal has nothing
+/// to refuse.
 pub(super) fn lookup_refusal(reply: &Reply, rules: Rules<'_>) -> LookupAnswer {
-    let (_, _, mut evidence, signals) = refusal(reply, rules);
+    let (_, _, mut evidence, mut signals) = refusal(reply, Rules { quiet: LOOKUP_QUIET, ..rules });
     evidence.phase = evidence.phase.or(Some(FailurePhase::Parse));
+    signals.retain(|signal| *signal != Signal::Healthy);
     LookupAnswer::nothing(evidence, signals)
 }
 
