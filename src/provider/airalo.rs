@@ -39,7 +39,8 @@ mod tests;
 pub use assumed::ASSUMED;
 pub use reason::reasons_to_markdown;
 pub use settings::{
-    CONNECT, ICCIDS_PER_CALL_MAX, LOOKUP_READ, QUIET, READ, Settings, TOKEN_LIFETIME, TOKEN_MARGIN, capabilities,
+    CONNECT, ICCIDS_PER_CALL_MAX, LOOKUP_READ, QUIET, READ, Settings, TOKEN_LIFETIME, TOKEN_MARGIN,
+    capabilities,
 };
 pub use table::{answers_to_markdown, token_answers_to_markdown};
 
@@ -207,9 +208,7 @@ impl Provider for Airalo {
         let (evidence, signals) = (exchange.evidence, vec![Signal::Trouble]);
         match exchange.outcome {
             Outcome::Answered(reply) => classify::answer(&reply, refunds, self.rules(&token)),
-            Outcome::NotConnected => {
-                Answer { faces: all(Face::NotSent { alone: false }), evidence, signals }
-            }
+            Outcome::NotConnected => Answer { faces: all(Face::NotSent { alone: false }), evidence, signals },
             Outcome::Broken(_) => Answer { faces: all(Face::Unknown), evidence, signals },
         }
     }
@@ -271,11 +270,8 @@ fn unsent(refunds: &[Refund], alone: bool, text: &str) -> Answer {
 
 /// Refused before a byte left, as every send of these refunds would be.
 fn rejected(refunds: &[Refund], text: &str) -> Answer {
-    let failure = Failure {
-        reason: FailureReason::RequestRejected,
-        provider_code: None,
-        text: Some(text.to_owned()),
-    };
+    let failure =
+        Failure { reason: FailureReason::RequestRejected, provider_code: None, text: Some(text.to_owned()) };
     let face = Face::Declined { failure, conclusive: true };
     Answer { faces: vec![face; refunds.len()], evidence: before_send(text), signals: Vec::new() }
 }
@@ -293,7 +289,12 @@ fn before_send(text: &str) -> Evidence {
 }
 
 /// The record of an answer.
-fn evidence(reply: &Reply, phase: Option<FailurePhase>, text: Option<String>, guard: &Credentials) -> Evidence {
+fn evidence(
+    reply: &Reply,
+    phase: Option<FailurePhase>,
+    text: Option<String>,
+    guard: &Credentials,
+) -> Evidence {
     Evidence {
         phase,
         http_status: Some(reply.status),

@@ -60,7 +60,7 @@ async fn foreign_esims_fail_the_refunds_that_hold_them() {
 async fn nobody_is_told_of_anothers_esims() {
     let body = meta(&format!("The following ICCIDs do not belong to your company: {A}, {C}"));
     let answer = sent_all(&two(), json(422, &body), true).await;
-    let texts: Vec<_> = answer.faces.iter().map(|face| match face {
+    let texts = answer.faces.iter().map(|face| match face {
         Face::Declined { failure, .. } => failure.text.clone().unwrap(),
         other => panic!("{other:?}"),
     });

@@ -8,8 +8,8 @@ use refunds::provider::{Provider, Unready};
 
 use super::answers::{coded, fields, meta};
 use super::fixture::{
-    TAKEN, TOKEN, after_token, assert_phase, client_at, closing, granted, granted_for, hasty, hasty_client_at,
-    in_review, look_up, refund, send, settings,
+    TAKEN, TOKEN, after_token, assert_phase, client_at, closing, granted, granted_for, hasty,
+    hasty_client_at, in_review, look_up, refund, send, settings,
 };
 use super::listener::{Listener, Step, http, json};
 
@@ -133,40 +133,54 @@ async fn other_answers_leave_the_token_alone() {
     }
 }
 
-/// Waits for the end of what the settings below call a lifetime.
-async fn age(span: Duration) {
-    tokio::time::sleep(span).await;
+/// Lets the clock of the test jump. Nothing is on its way meanwhile.
+async fn age(minutes: u64) {
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_mins(minutes)).await;
+    tokio::time::resume();
 }
+
+const DAY_MIN: u64 = 24 * 60;
 
 #[tokio::test]
 async fn a_token_is_fetched_anew_before_its_end_and_never_used_after_it() {
-    let listener = Listener::play(vec![
-        script(granted_for(r#""expires_in":4,"#)),
-        script(closing(202, TAKEN)),
-        script(granted()),
-        script(closing(202, TAKEN)),
-    ])
-    .await;
-    // Half of the lifetime is the most that the margin takes.
+    let sent = || script(closing(202, TAKEN));
+    let listener = after_token(vec![sent(), sent(), script(granted()), sent()]).await;
     let client = client_at(listener.address());
     assert_eq!(client.prepare().await, None);
-    assert_eq!(client.prepare().await, None);
-    age(Duration::from_millis(2_100)).await;
-    assert_eq!(client.send(&[refund()], 0).await.faces, [in_review(&[super::fixture::A])], "stale, and good");
-    assert_eq!(send(&client).await.faces, [in_review(&[super::fixture::A])]);
-    assert_eq!(paths(&listener), ["/v2/token", "/v2/refund", "/v2/token", "/v2/refund"]);
+    age(DAY_MIN - 6).await;
+    let in_review = [in_review(&[super::fixture::A])];
+    assert_eq!(send(&client).await.faces, in_review, "good for longer than the margin");
+    age(2).await;
+    assert_eq!(client.send(&[refund()], 0).await.faces, in_review, "prepared before, and still good");
+    assert_eq!(send(&client).await.faces, in_review, "fetched anew");
+    age(DAY_MIN).await;
+    assert_eq!(client.send(&[refund()], 0).await.faces, [Face::NotSent { alone: false }], "at its end");
+    assert_eq!(paths(&listener), ["/v2/token", "/v2/refund", "/v2/refund", "/v2/token", "/v2/refund"]);
 }
 
 #[tokio::test]
-async fn an_account_keeps_no_token_for_longer_than_configured() {
-    let listener = after_token(vec![]).await;
-    let mut settings = settings(&format!("http://{}", listener.address()));
-    settings.token_lifetime_max = Duration::from_millis(50);
-    let client = Airalo::new(settings).unwrap();
-    assert_eq!(client.prepare().await, None);
-    age(Duration::from_millis(60)).await;
-    assert_eq!(client.send(&[refund()], 0).await.faces, [Face::NotSent { alone: false }]);
-    assert_eq!(listener.requests().len(), 1);
+async fn a_token_lives_for_as_long_as_it_says_or_is_configured() {
+    for (told, configured_min, good_for_min) in [
+        (r#""expires_in":7200,"#, DAY_MIN, 115),
+        (r#""expires_in":7200,"#, 30, 25),
+        (r#""expires_in":120,"#, DAY_MIN, 1),
+        ("", DAY_MIN, 55),
+        (r#""expires_in":"soon","#, DAY_MIN, 55),
+    ] {
+        let scripts = vec![script(granted_for(told)), script(granted())];
+        let listener = Listener::play(scripts).await;
+        let mut settings = settings(&format!("http://{}", listener.address()));
+        settings.token_lifetime_max = Duration::from_mins(configured_min);
+        let client = Airalo::new(settings).unwrap();
+        assert_eq!(client.prepare().await, None);
+        age(good_for_min - 1).await;
+        assert_eq!(client.prepare().await, None);
+        assert_eq!(listener.requests().len(), 1, "{told} {configured_min}");
+        age(1).await;
+        assert_eq!(client.prepare().await, None);
+        assert_eq!(listener.requests().len(), 2, "{told} {configured_min}");
+    }
 }
 
 #[tokio::test]
@@ -218,12 +232,6 @@ async fn a_200_that_is_no_token_is_none() {
         let unready = unready(json(200, &body)).await;
         assert_eq!(unready.signals, [Signal::Trouble], "{body}");
         assert_phase(&unready.evidence, FailurePhase::Parse, Some(200));
-    }
-    for odd in ["", r#""expires_in":null,"#, r#""expires_in":"86400","#, r#""expires_in":-1,"#] {
-        let listener = Listener::play(vec![script(granted_for(odd))]).await;
-        let client = client_at(listener.address());
-        assert_eq!((client.prepare().await, client.prepare().await), (None, None), "{odd}");
-        assert_eq!(listener.requests().len(), 1);
     }
 }
 

@@ -209,9 +209,10 @@ async fn paths_stand_below_the_base_path() {
 #[tokio::test]
 async fn the_providers_names_of_the_exchange_are_kept() {
     let script = |bytes| vec![vec![Step::Read, Step::Write(bytes)]];
-    for (headers, name) in
-        [("X-Request-Id: req-1\r\nCf-Ray: ray-1\r\nSet-Cookie: a=b\r\n", "req-1"), ("Cf-Ray: ray-1\r\n", "ray-1")]
-    {
+    for (headers, name) in [
+        ("X-Request-Id: req-1\r\nCf-Ray: ray-1\r\nSet-Cookie: a=b\r\n", "req-1"),
+        ("Cf-Ray: ray-1\r\n", "ray-1"),
+    ] {
         let listener: Listener = after_token(script(http(202, headers, TAKEN))).await;
         let answer = send(&client_at(listener.address())).await;
         assert_eq!(answer.evidence.correlation_id.as_deref(), Some(name));

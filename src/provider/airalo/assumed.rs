@@ -27,10 +27,18 @@ pub const ASSUMED: &[Assumption] = &[
         TABLE,
     ),
     set_by(
-        fact("One refund call in 5 minutes per address; a later page says 5 in a minute", Mark::Contract, "the budget"),
+        fact(
+            "One refund call in 5 minutes per address; a later page says 5 in a minute",
+            Mark::Contract,
+            "the budget",
+        ),
         "rate",
     ),
-    fact("Nothing makes a repeat safe: no key, no rule on duplicates", Mark::Doc, "a refund is never sent again"),
+    fact(
+        "Nothing makes a repeat safe: no key, no rule on duplicates",
+        Mark::Doc,
+        "a refund is never sent again",
+    ),
     fact("One refund_id stands for all eSIMs of the call", Mark::Infer, "the reference of the case"),
     fact("At most 5 eSIMs in a call", Mark::Doc, CALL),
     fact(
@@ -39,7 +47,11 @@ pub const ASSUMED: &[Assumption] = &[
         Mark::Contract,
         CALL,
     ),
-    fact("`notes` is sent even if empty, as in the contract's example; an empty `email` is left out", Mark::Assumed, CALL),
+    fact(
+        "`notes` is sent even if empty, as in the contract's example; an empty `email` is left out",
+        Mark::Assumed,
+        CALL,
+    ),
     fact(
         "The header `url`, which the contract's example has, is the base URL and means nothing",
         Mark::Contract,
@@ -67,8 +79,16 @@ pub const ASSUMED: &[Assumption] = &[
     ),
     fact("A new token does not end an older one", Mark::Assumed, TOKEN),
     fact("The header `airalo-signature` of the provider's libraries is not needed", Mark::Assumed, TOKEN),
-    fact("An order shows its refund by its status alone: `refunded`, `partially_refunded`", Mark::Doc, LOOKUP),
+    fact(
+        "An order shows its refund by its status alone: `refunded`, `partially_refunded`",
+        Mark::Doc,
+        LOOKUP,
+    ),
     fact("A refusal after the review shows nowhere", Mark::Assumed, LOOKUP),
     fact("`filter[iccid]` finds every order of an eSIM, top-ups too", Mark::Assumed, LOOKUP),
-    fact("An order that shows no eSIMs counts as one more of the eSIM, and proves nothing", Mark::Assumed, LOOKUP),
+    fact(
+        "An order that shows no eSIMs counts as one more of the eSIM, and proves nothing",
+        Mark::Assumed,
+        LOOKUP,
+    ),
 ];

@@ -50,18 +50,17 @@ pub(super) fn answer(reply: &Reply, refunds: &[Refund], rules: Rules<'_>) -> Ans
     let (meaning, said, mut evidence, signals) = refusal(reply, rules);
     let unknown = || vec![Face::Unknown; refunds.len()];
     let failure = |reason, text| Failure { reason, provider_code: evidence.provider_code.clone(), text };
-    let declined =
-        |reason| Face::Declined { failure: failure(reason, evidence.provider_text.clone()), conclusive: false };
+    let declined = |reason| Face::Declined {
+        failure: failure(reason, evidence.provider_text.clone()),
+        conclusive: false,
+    };
     let faces = match meaning {
         Meaning::Foreign => {
             let named = named_in(said.as_ref());
-            match faces_of_foreign(refunds, &named, rules.atomic) {
-                Some(faces) => faces,
-                None => {
-                    evidence.phase = Some(FailurePhase::Parse);
-                    unknown()
-                }
-            }
+            faces_of_foreign(refunds, &named, rules.atomic).unwrap_or_else(|| {
+                evidence.phase = Some(FailurePhase::Parse);
+                unknown()
+            })
         }
         Meaning::Declined(reason) => vec![declined(reason); refunds.len()],
         Meaning::OneOf(reason) => match refunds {

@@ -82,12 +82,8 @@ pub(super) fn finding(refund: &Refund, seen: &[EsimSight]) -> Finding {
         (0, _) => Finding::Absent,
         (_, false) => Finding::InReview(Review { reference: None, items }),
         (_, true) => {
-            let success = Success {
-                amount_minor: None,
-                provider_refund_id: reference(refund),
-                completed: None,
-                items,
-            };
+            let success =
+                Success { amount_minor: None, provider_refund_id: reference(refund), completed: None, items };
             if partly { Finding::PartlySucceeded(success) } else { Finding::Succeeded(success) }
         }
     }

@@ -80,18 +80,14 @@ pub(super) struct Told<'a> {
 /// A sentence for the caller: the provider would refuse it.
 pub(super) fn told(content: &Content) -> Result<Told<'_>, String> {
     let written = content.notes.as_deref().unwrap_or_default();
-    let told = match content.provider_reason.as_deref() {
-        Some(theirs) => {
-            let reason = REASONS
-                .into_iter()
-                .find(|reason| *reason == theirs)
-                .ok_or_else(|| format!("\"{theirs}\" is no reason of Airalo's: one of {}", REASONS.join(", ")))?;
-            Told { reason, notes: written }
-        }
-        None => {
-            let Row { theirs, notes } = mapped(content.reason);
-            Told { reason: theirs, notes: if written.trim().is_empty() { notes } else { written } }
-        }
+    let told = if let Some(theirs) = content.provider_reason.as_deref() {
+        let known = REASONS.into_iter().find(|reason| *reason == theirs);
+        let reason = known
+            .ok_or_else(|| format!("\"{theirs}\" is no reason of Airalo's: one of {}", REASONS.join(", ")))?;
+        Told { reason, notes: written }
+    } else {
+        let Row { theirs, notes } = mapped(content.reason);
+        Told { reason: theirs, notes: if written.trim().is_empty() { notes } else { written } }
     };
     if told.reason == OTHERS && told.notes.trim().is_empty() {
         return Err("Airalo takes the reason OTHERS only with notes that say which".to_owned());

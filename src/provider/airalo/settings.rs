@@ -10,7 +10,7 @@ use crate::domain::account::{Capabilities, KeyProof, MoneyUnit, TargetShape};
 /// How long a connection may take. [assumed]
 pub const CONNECT: Duration = Duration::from_secs(10);
 /// How long the answer to a refund may take: what the provider's own library waits. [doc]
-pub const READ: Duration = Duration::from_secs(60);
+pub const READ: Duration = Duration::from_mins(1);
 /// How long the answer to a lookup or a token call may take. [assumed]
 pub const LOOKUP_READ: Duration = Duration::from_secs(30);
 /// The longest that a token is kept. [doc]

@@ -137,15 +137,14 @@ fn first_fit<M: Copy>(table: &[Row<M>], status: u16, said: Option<&Said>) -> Opt
 impl Body {
     fn fits(self, said: Option<&Said>) -> bool {
         match (self, said) {
-            (Self::Any, _) => true,
-            (_, None) => false,
-            (Self::Said, Some(_)) | (Self::Meta, Some(Said::Meta { .. })) => true,
+            (Self::Any, _) | (Self::Said, Some(_)) | (Self::Meta, Some(Said::Meta { .. })) => true,
             (Self::Code(code), Some(said)) => said.code() == Some(code),
             (Self::Foreign, Some(Said::Meta { message, .. })) => message.starts_with(FOREIGN),
             (Self::Shared, Some(Said::Meta { message, fields })) => {
                 is_shared(message) || fields.iter().any(|(field, fault)| is_shared_field(field, fault))
             }
-            (Self::Foreign | Self::Shared | Self::Meta, Some(Said::Coded { .. } | Said::Bare { .. })) => {
+            (_, None)
+            | (Self::Foreign | Self::Shared | Self::Meta, Some(Said::Coded { .. } | Said::Bare { .. })) => {
                 false
             }
         }

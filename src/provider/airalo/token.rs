@@ -114,7 +114,7 @@ impl Tokens {
         let now = Instant::now();
         // A token that lives no longer than the margin would be fetched anew for every send.
         let margin = self.margin.min(lifetime / 2);
-        Ok(Token { credentials, stale_at: now + (lifetime - margin), ends_at: now + lifetime })
+        Ok(Token { credentials, stale_at: now + lifetime.saturating_sub(margin), ends_at: now + lifetime })
     }
 
     fn not_stale(&self) -> Option<Arc<Token>> {
@@ -151,5 +151,8 @@ pub(super) fn unready(reply: &Reply, why: Option<String>, guard: &Credentials) -
         Refused::NotNow => (Some(FailurePhase::NotNow), Signal::Trouble),
         Refused::Unlisted => (Some(FailurePhase::Parse), Signal::Trouble),
     };
-    Unready { evidence: classify::refusal_evidence(reply, phase, said.as_ref(), guard), signals: vec![signal] }
+    Unready {
+        evidence: classify::refusal_evidence(reply, phase, said.as_ref(), guard),
+        signals: vec![signal],
+    }
 }

@@ -100,7 +100,8 @@ impl Said {
         }
         if let Some(message) = object.get("meta").and_then(|meta| meta.get("message")).and_then(text) {
             let fields = object.get("data").and_then(Value::as_object);
-            let fields = fields.into_iter().flatten().map(|(field, fault)| (field.clone(), fault_text(fault)));
+            let fields =
+                fields.into_iter().flatten().map(|(field, fault)| (field.clone(), fault_text(fault)));
             return Some(Self::Meta { message, fields: fields.collect() });
         }
         object.get("message").and_then(text).map(|message| Self::Bare { message })
