@@ -12,9 +12,8 @@ run *arguments:
     cargo run --quiet -- dev {{ arguments }}
 
 # Format the sources and the protos.
-format: _buf
-    cargo fmt --all
-    target/tools/node_modules/.bin/buf format --write proto
+format:
+    .ci/run format
 
 # Tests, or those whose names hold a word.
 test *filter:
@@ -43,6 +42,3 @@ e2e:
 # Accept the inline snapshots and generated pages that tests would write.
 update:
     UPDATE_DOCS=1 INSTA_UPDATE=always cargo test
-
-_buf:
-    @.ci/run proto >/dev/null || true

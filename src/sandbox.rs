@@ -10,6 +10,7 @@ use std::{fmt::Write as _, future::Future, io, net::SocketAddr, path::PathBuf, s
 use tokio::{net::TcpListener, time::sleep};
 
 mod afterpay;
+mod airalo;
 mod body;
 mod calls;
 mod clock;
@@ -17,6 +18,7 @@ mod control;
 mod faults;
 mod front;
 mod ledger;
+mod moyasar;
 mod provider;
 mod reply;
 mod settings;
@@ -30,6 +32,15 @@ use shared::{Closer, Shared};
 pub const AFTERPAY_MERCHANT_ID: &str = "600032000";
 /// The secret key of the sandbox's Afterpay account (password of Basic authentication).
 pub const AFTERPAY_SECRET: &str = "sandbox-secret";
+
+/// The client id that the sandbox's Airalo company asks for tokens with.
+pub const AIRALO_CLIENT_ID: &str = "sandbox-client";
+/// The client secret of the sandbox's Airalo company.
+pub const AIRALO_CLIENT_SECRET: &str = "sandbox-secret";
+/// The API key of the sandbox's Moyasar merchant, with all permissions (bearer token).
+pub const MOYASAR_KEY: &str = "sandbox-key";
+/// A second key of that merchant that may read orders but not refund them.
+pub const MOYASAR_READ_ONLY_KEY: &str = "sandbox-key-read-only";
 
 /// How long a stopping sandbox waits for connections that are in the middle of a message.
 const STOP_GRACE_MS: u64 = 1_000;
@@ -142,7 +153,7 @@ impl Sandbox {
             stopping.close();
         };
         let router = front::router(&self.shared, &self.providers);
-        let service = router.into_make_service_with_connect_info::<wire::Switch>();
+        let service = router.into_make_service_with_connect_info::<wire::Peer>();
         let listener = wire::Listener::new(self.listener);
         let serve = axum::serve(listener, service).with_graceful_shutdown(signal);
         let shared = Arc::clone(&self.shared);
@@ -158,7 +169,12 @@ impl Sandbox {
 /// The tables of behaviours of all providers, as the Markdown that `README.md` holds.
 pub fn behaviour_tables() -> String {
     let mut text = String::new();
-    for (name, behaviours) in [(afterpay::NAME, afterpay::described())] {
+    let tables = [
+        (afterpay::NAME, afterpay::described()),
+        (airalo::NAME, airalo::described()),
+        (moyasar::NAME, moyasar::described()),
+    ];
+    for (name, behaviours) in tables {
         let _ = write!(text, "#### {name}\n\n| Code | Name | Calls | What happens |\n|---|---|---|---|\n");
         for behaviour in behaviours {
             let _ = writeln!(
@@ -173,5 +189,9 @@ pub fn behaviour_tables() -> String {
 
 /// Every provider of the sandbox; each is mounted under its own name.
 fn providers(shared: &Arc<Shared>) -> Vec<Arc<dyn Provider>> {
-    vec![Arc::new(afterpay::Afterpay::new(Arc::clone(shared)))]
+    vec![
+        Arc::new(afterpay::Afterpay::new(Arc::clone(shared))),
+        Arc::new(airalo::Airalo::new(Arc::clone(shared))),
+        Arc::new(moyasar::Moyasar::new(Arc::clone(shared))),
+    ]
 }

@@ -1,7 +1,7 @@
 //! The commands: what each does, in a few lines.
 
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
@@ -172,10 +172,4 @@ fn names(config: &Config) -> String {
 fn say(line: &str) -> Result<(), Error> {
     writeln!(io::stdout(), "{line}")
         .map_err(|source| Error::Io { what: "cannot write to the standard output".to_owned(), source })
-}
-
-/// Makes a directory and those above it.
-fn make_directory(path: &Path) -> Result<(), Error> {
-    std::fs::create_dir_all(path)
-        .map_err(|source| Error::Io { what: format!("cannot make the directory {}", path.display()), source })
 }

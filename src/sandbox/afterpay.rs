@@ -216,7 +216,11 @@ impl Provider for Afterpay {
                 let script = orders.script(&effect.order_id);
                 orders.scripts.restore(&effect.order_id, || script, effect.call, 0);
             }
-            Line::Opened { .. } | Line::Order { .. } | Line::Step { .. } | Line::Effect(_) => {}
+            Line::Opened { .. }
+            | Line::Order { .. }
+            | Line::Step { .. }
+            | Line::Record { .. }
+            | Line::Effect(_) => {}
         }
     }
 

@@ -16,6 +16,14 @@ pub(super) fn pretty<T: Serialize>(value: &T) -> Vec<u8> {
     out
 }
 
+/// Without any blanks.
+pub(super) fn compact<T: Serialize>(value: &T) -> Vec<u8> {
+    serde_json::to_vec(value).unwrap_or_else(|error| {
+        tracing::error!(%error, "sandbox cannot write a body");
+        Vec::new()
+    })
+}
+
 struct Spaced<'a>(PrettyFormatter<'a>);
 
 impl Formatter for Spaced<'_> {

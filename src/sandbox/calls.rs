@@ -15,6 +15,7 @@ pub(super) struct Call {
     /// From 1, in order of arrival.
     pub(super) number: u64,
     pub(super) provider: &'static str,
+    /// The order, or the ICCIDs with a comma between them.
     pub(super) order_id: Option<String>,
     pub(super) at: String,
     pub(super) method: String,
@@ -29,6 +30,13 @@ pub(super) struct Call {
     pub(super) status: Option<u16>,
     /// `open`, `answered`, `held`, `reset`, `cut`, `truncated`, `endless`.
     pub(super) ended: &'static str,
+}
+
+impl Call {
+    /// Whether the call is about this order or eSIM.
+    pub(super) fn concerns(&self, subject: &str) -> bool {
+        self.order_id.as_deref().is_some_and(|own| own == subject || own.split(',').any(|one| one == subject))
+    }
 }
 
 /// The calls of one sandbox.

@@ -33,6 +33,7 @@ pub(super) fn router(shared: &Arc<Shared>, providers: &[Arc<dyn Provider>]) -> R
         .route("/control/settings", get(settings).post(change_settings))
         .route("/control/reset", post(reset))
         .route("/control/{provider}/behaviours", get(behaviours))
+        .route("/control/{provider}/counters", get(counters))
         .route("/control/{provider}/next", post(script_next))
         .route("/control/{provider}/orders/{id}", put(put_order))
         .with_state(desk)
@@ -53,6 +54,10 @@ impl Desk {
         found.ok_or_else(|| {
             failed(StatusCode::NOT_FOUND, &format!("{name}: is not a provider of this sandbox"))
         })
+    }
+
+    fn catch_up(&self) {
+        self.providers.iter().for_each(|provider| provider.catch_up());
     }
 }
 
@@ -92,7 +97,7 @@ impl Filter {
         let same =
             |wanted: &Option<String>, value: Option<&String>| wanted.is_none() || wanted.as_ref() == value;
         same(&self.provider, Some(&effect.provider))
-            && same(&self.order_id, Some(&effect.order_id))
+            && self.order_id.as_ref().is_none_or(|wanted| effect.concerns(wanted))
             && same(&self.request_id, effect.request_id.as_ref())
             && same(&self.merchant_reference, effect.merchant_reference.as_ref())
             && same(&self.refund_merchant_reference, effect.refund_merchant_reference.as_ref())
@@ -100,12 +105,14 @@ impl Filter {
 }
 
 async fn ledger(State(desk): State<Desk>, Query(filter): Query<Filter>) -> Json<Value> {
+    desk.catch_up();
     let inner = desk.shared.lock();
     let effects: Vec<_> = inner.ledger.effects().iter().filter(|effect| filter.takes(effect)).collect();
     Json(json!({"effects": effects}))
 }
 
 async fn summary(State(desk): State<Desk>, Query(filter): Query<Filter>) -> Json<Value> {
+    desk.catch_up();
     let inner = desk.shared.lock();
     let effects: Vec<_> = inner.ledger.effects().iter().filter(|effect| filter.takes(effect)).collect();
     let mut totals: BTreeMap<&str, BTreeMap<&str, i64>> = BTreeMap::new();
@@ -113,10 +120,11 @@ async fn summary(State(desk): State<Desk>, Query(filter): Query<Filter>) -> Json
         let total = totals.entry(&effect.provider).or_default().entry(&effect.currency).or_default();
         *total += effect.amount_minor;
     }
-    let requests = counted(&effects, |effect| effect.request_id.as_deref());
-    let references = counted(&effects, |effect| effect.merchant_reference.as_deref());
-    let refund_references = counted(&effects, |effect| effect.refund_merchant_reference.as_deref());
-    let doubled = [&requests, &references, &refund_references].map(|counts| surplus(counts));
+    let requests = counted(&effects, |effect| effect.request_id.as_slice());
+    let references = counted(&effects, |effect| effect.merchant_reference.as_slice());
+    let refund_references = counted(&effects, |effect| effect.refund_merchant_reference.as_slice());
+    let iccids = counted(&effects, |effect| &effect.iccids);
+    let doubled = [&requests, &references, &refund_references, &iccids].map(|counts| surplus(counts));
     Json(json!({
         "effects": effects.len(),
         "amount_minor": totals,
@@ -124,17 +132,18 @@ async fn summary(State(desk): State<Desk>, Query(filter): Query<Filter>) -> Json
         "by_request_id": requests,
         "by_merchant_reference": references,
         "by_refund_merchant_reference": refund_references,
+        "by_iccid": iccids,
     }))
 }
 
 /// Effects per value of a field, within one provider; effects without the field are not counted.
 fn counted<'a>(
     effects: &[&'a Effect],
-    field: impl Fn(&'a Effect) -> Option<&'a str>,
+    field: impl Fn(&'a Effect) -> &'a [String],
 ) -> BTreeMap<&'a str, BTreeMap<&'a str, usize>> {
     let mut counts: BTreeMap<&str, BTreeMap<&str, usize>> = BTreeMap::new();
     for effect in effects {
-        if let Some(value) = field(effect) {
+        for value in field(effect) {
             *counts.entry(&effect.provider).or_default().entry(value).or_default() += 1;
         }
     }
@@ -159,7 +168,7 @@ async fn calls(State(desk): State<Desk>, Query(filter): Query<CallFilter>) -> Js
         .calls
         .kept()
         .filter(|call| filter.provider.as_deref().is_none_or(|wanted| call.provider == wanted))
-        .filter(|call| filter.order_id.is_none() || call.order_id == filter.order_id)
+        .filter(|call| filter.order_id.as_deref().is_none_or(|wanted| call.concerns(wanted)))
         .collect();
     Json(json!({"calls": shown, "received": inner.calls.received()}))
 }
@@ -187,6 +196,10 @@ async fn reset(State(desk): State<Desk>) -> Answer {
 
 async fn behaviours(State(desk): State<Desk>, Path(name): Path<String>) -> Answer {
     Ok(Json(json!(desk.provider(&name)?.behaviours())))
+}
+
+async fn counters(State(desk): State<Desk>, Path(name): Path<String>) -> Answer {
+    Ok(Json(desk.provider(&name)?.counters()))
 }
 
 async fn script_next(State(desk): State<Desk>, Path(name): Path<String>, body: Bytes) -> Answer {

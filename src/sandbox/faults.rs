@@ -84,10 +84,14 @@ pub(super) enum Lookup {
     Fails(u32),
     /// Refunds made here are never shown.
     HidesRefunds,
+    /// What became of a refund shows later than it happened: by `later_ms`, or the provider's own setting.
+    Lags,
     NotFound,
     /// Another order's data come back.
     OtherOrder,
     Holds,
+    /// The first so many answer 429.
+    Limited(u32),
 }
 
 impl<R: Copy> Behaviour<R> {
@@ -197,13 +201,29 @@ impl<R> Default for Scripts<R> {
 impl<R> Scripts<R> {
     /// Counts a call on `order` and says how it is to be answered.
     pub(super) fn step(&mut self, order: &str, script: impl FnOnce() -> Script<R>) -> Step<R> {
-        let next = self.next.pop_front();
+        match self.take_next() {
+            row @ Some(_) => Step { row, call: self.count(order, script), taken: None },
+            None => self.own_step(order, script),
+        }
+    }
+
+    /// Takes the behaviour that stands before the next call of whatever order.
+    pub(super) fn take_next(&mut self) -> Option<&'static Behaviour<R>> {
+        self.next.pop_front()
+    }
+
+    /// Counts a call on `order` that uses up no step; answers with its number, from 1.
+    pub(super) fn count(&mut self, order: &str, script: impl FnOnce() -> Script<R>) -> u32 {
+        let progress = self.progress(order, script);
+        progress.calls += 1;
+        progress.calls
+    }
+
+    /// Counts a call on `order` and takes the next step of the order's own script.
+    pub(super) fn own_step(&mut self, order: &str, script: impl FnOnce() -> Script<R>) -> Step<R> {
         let progress = self.progress(order, script);
         progress.calls += 1;
         let call = progress.calls;
-        if next.is_some() {
-            return Step { row: next, call, taken: None };
-        }
         let row = progress.script.get(progress.taken).or(progress.script.last()).copied();
         let taken = (progress.taken < progress.script.len()).then(|| {
             progress.taken += 1;

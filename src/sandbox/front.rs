@@ -17,7 +17,7 @@ use super::{
     provider::{Answered, Incoming, Provider},
     reply::{Plain, Reply},
     shared::Shared,
-    wire::Switch,
+    wire::Peer,
 };
 
 /// The largest request body that is read; beyond it the answer is 413.
@@ -41,7 +41,7 @@ struct Site {
 
 async fn enter(
     State(site): State<Site>,
-    ConnectInfo(switch): ConnectInfo<Switch>,
+    ConnectInfo(Peer { switch, ip }): ConnectInfo<Peer>,
     request: Request,
 ) -> Response {
     let (head, body) = request.into_parts();
@@ -55,6 +55,7 @@ async fn enter(
         method: head.method,
         headers: head.headers,
         body,
+        peer: ip,
     };
     let reply = converse(&site, incoming).await;
     reply.send(&site.shared, &switch).await
@@ -87,7 +88,7 @@ fn receive(site: &Site, incoming: &Incoming) -> u64 {
     let call = Call {
         number: 0,
         provider: site.provider.name(),
-        order_id: site.provider.order_of(&incoming.path),
+        order_id: site.provider.subject_of(incoming),
         at: clock::stamp(inner.now_ms()),
         method: incoming.method.to_string(),
         path: format!("/{}{}{query}", site.provider.name(), incoming.path),

@@ -18,7 +18,11 @@ pub(super) struct Effect {
     /// Position in the ledger, from 1.
     pub(super) number: u64,
     pub(super) provider: String,
+    /// The order; of a call on several eSIMs, their ICCIDs with a comma between them.
     pub(super) order_id: String,
+    /// The eSIMs that the refund is for, where the provider refunds eSIMs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) iccids: Vec<String>,
     pub(super) request_id: Option<String>,
     pub(super) merchant_reference: Option<String>,
     pub(super) refund_merchant_reference: Option<String>,
@@ -33,6 +37,18 @@ pub(super) struct Effect {
     pub(super) call: u32,
 }
 
+impl Effect {
+    /// What the refund is for: its eSIMs where it has some, otherwise its order.
+    fn subjects(&self) -> &[String] {
+        if self.iccids.is_empty() { std::slice::from_ref(&self.order_id) } else { &self.iccids }
+    }
+
+    /// Whether the refund is for this order or eSIM.
+    pub(super) fn concerns(&self, subject: &str) -> bool {
+        self.order_id == subject || self.subjects().iter().any(|own| own == subject)
+    }
+}
+
 /// One line of the ledger file.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -45,6 +61,8 @@ pub(super) enum Line {
     Order { provider: String, id: String, data: Value },
     /// A call on an order with a script was answered: `calls` in all, `taken` steps of the script used up.
     Step { provider: String, id: String, calls: u32, taken: usize },
+    /// Something without an effect that a provider must know after a restart; `id` is what it is about.
+    Record { provider: String, id: String, data: Value },
 }
 
 /// The ledger of one sandbox.
@@ -87,7 +105,7 @@ impl Ledger {
             match line {
                 Line::Opened { at_ms } => ledger.opened_ms = *at_ms,
                 Line::Effect(effect) => ledger.remember(effect.clone()),
-                Line::Order { .. } | Line::Step { .. } => {}
+                Line::Order { .. } | Line::Step { .. } | Line::Record { .. } => {}
             }
         }
         Ok((ledger, lines))
@@ -102,7 +120,7 @@ impl Ledger {
         &self.effects
     }
 
-    /// The effects on one order, oldest first.
+    /// The effects on one order, or one eSIM, oldest first.
     pub(super) fn of_order(
         &self,
         provider: &str,
@@ -162,8 +180,12 @@ impl Ledger {
     }
 
     fn remember(&mut self, effect: Effect) {
-        let key = order_key(&effect.provider, &effect.order_id);
-        self.by_order.entry(key).or_default().push(self.effects.len());
+        for subject in effect.subjects() {
+            let positions = self.by_order.entry(order_key(&effect.provider, subject)).or_default();
+            if positions.last() != Some(&self.effects.len()) {
+                positions.push(self.effects.len());
+            }
+        }
         self.effects.push(effect);
     }
 }

@@ -1,9 +1,9 @@
 //! What a provider of the sandbox is: a name, answers to requests, and orders that a test can script.
 
-use std::{fmt, pin::Pin, sync::Arc};
+use std::{fmt, net::IpAddr, pin::Pin, sync::Arc};
 
 use axum::{body::Bytes, http::HeaderMap, http::Method};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{faults::Described, ledger::Line, reply::Reply};
 
@@ -17,6 +17,8 @@ pub(super) struct Incoming {
     pub(super) query: String,
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
+    /// Who asks.
+    pub(super) peer: IpAddr,
 }
 
 impl Incoming {
@@ -48,17 +50,30 @@ pub(super) trait Provider: Send + Sync + fmt::Debug {
     /// The order that a path is about, for the list of calls.
     fn order_of(&self, path: &str) -> Option<String>;
 
+    /// The same for a whole request, where the path does not say it; several with a comma between them.
+    fn subject_of(&self, incoming: &Incoming) -> Option<String> {
+        self.order_of(&incoming.path)
+    }
+
     /// Answers a request. The future runs to its end even when the caller goes away, as at a real provider.
     fn answer(self: Arc<Self>, incoming: Incoming) -> Answering;
 
     /// The table of behaviours.
     fn behaviours(&self) -> Vec<Described>;
 
+    /// What the provider counts, for `GET /control/{provider}/counters`.
+    fn counters(&self) -> Value {
+        json!({})
+    }
+
     /// Makes or changes an order; answers with the order as it now is.
     fn put_order(&self, id: &str, change: &Value) -> Result<Value, Refused>;
 
     /// Puts behaviours before the next calls of whatever order.
     fn script_next(&self, names: &[String]) -> Result<(), Refused>;
+
+    /// Does what time alone has brought about since the last call, so that the ledger shows it.
+    fn catch_up(&self) {}
 
     /// Takes its part of a ledger that was read back.
     fn restore(&self, line: &Line);

@@ -11,6 +11,10 @@ pub(super) struct Settings {
     pub(super) hold_ms: u64,
     /// How long after its arrival a slow request takes effect and is answered.
     pub(super) slow_ms: u64,
+    /// How long after its arrival a refund is decided, or taken back, where only time does it.
+    pub(super) later_ms: u64,
+    /// How long a repeat waits for a request that is still in process.
+    pub(super) block_ms: u64,
     /// How long an order that forgets keeps an idempotency key.
     pub(super) key_memory_ms: u64,
     /// How long a refund stays out of lookups.
@@ -21,6 +25,25 @@ pub(super) struct Settings {
     pub(super) drip_ms: u64,
     /// Seconds added to the sandbox's clock; may be negative.
     pub(super) clock_offset_s: i64,
+    /// How long a token truly lives.
+    pub(super) token_life_s: u64,
+    /// What `expires_in` of a token says, whatever is true.
+    pub(super) token_expires_in_s: u64,
+    /// Token calls per minute and peer; 0 is no limit.
+    pub(super) token_limit: u32,
+    /// Refund calls per `refund_window_ms` and peer; 0 is no limit.
+    pub(super) refund_limit: u32,
+    pub(super) refund_window_ms: u64,
+    /// Lookups per second and peer; 0 is no limit.
+    pub(super) lookup_limit: u32,
+    /// Whether limits show in headers: `Retry-After` and `X-RateLimit-*`.
+    pub(super) limit_headers: bool,
+    /// Whether callers stand on the account's allowlist.
+    pub(super) allowlisted: bool,
+    /// How long after a refund request its review is decided.
+    pub(super) review_ms: u64,
+    /// How long after an approval it is taken back, where it is.
+    pub(super) reversal_ms: u64,
 }
 
 impl Default for Settings {
@@ -28,11 +51,23 @@ impl Default for Settings {
         Self {
             hold_ms: 30_000,
             slow_ms: 1_500,
+            later_ms: 2_000,
+            block_ms: 1_000,
             key_memory_ms: 2_000,
             lookup_lag_ms: 0,
             retry_after_s: 1,
             drip_ms: 100,
             clock_offset_s: 0,
+            token_life_s: 24 * 60 * 60,
+            token_expires_in_s: 366 * 24 * 60 * 60,
+            token_limit: 3,
+            refund_limit: 1,
+            refund_window_ms: 2_000,
+            lookup_limit: 0,
+            limit_headers: true,
+            allowlisted: true,
+            review_ms: 1_000,
+            reversal_ms: 1_000,
         }
     }
 }

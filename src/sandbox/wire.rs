@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     pin::Pin,
     sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll, Waker},
@@ -81,9 +81,16 @@ impl Switch {
     }
 }
 
-impl Connected<IncomingStream<'_, Listener>> for Switch {
+/// Who is at the other end of a connection, and how to cut it.
+#[derive(Clone, Debug)]
+pub(super) struct Peer {
+    pub(super) switch: Switch,
+    pub(super) ip: IpAddr,
+}
+
+impl Connected<IncomingStream<'_, Listener>> for Peer {
     fn connect_info(stream: IncomingStream<'_, Listener>) -> Self {
-        stream.io().switch.clone()
+        Self { switch: stream.io().switch.clone(), ip: stream.remote_addr().ip() }
     }
 }
 

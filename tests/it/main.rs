@@ -5,7 +5,11 @@ mod afterpay_faults;
 #[cfg(test)]
 mod bad_input;
 #[cfg(test)]
+mod budgets;
+#[cfg(test)]
 mod create;
+#[cfg(test)]
+mod lease;
 #[cfg(test)]
 mod restart;
 #[cfg(test)]

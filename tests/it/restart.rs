@@ -48,6 +48,8 @@ async fn recovers(scene: &Scene, order: &str, acknowledged: Option<String>, dead
     assert_eq!(effects(scene.sandbox, order).await.len(), 1, "{got:#?}");
     for (n, event) in got.events.iter().enumerate() {
         assert_eq!(event.sequence, i64::try_from(n).unwrap() + 1);
+        // A missing record is never read as "not sent".
+        assert!(event.previous_state() != State::Sending || event.state() != State::Pending, "{got:#?}");
     }
 }
 

@@ -12,7 +12,7 @@ service   | domain store
 store     | domain
 provider  | domain telemetry
 dispatch  | domain store provider service telemetry
-grpc      | domain service store::Error telemetry dispatch::Chain
+grpc      | domain service store::Error telemetry
 telemetry |
 config    |
 sandbox   |

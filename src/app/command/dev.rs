@@ -1,7 +1,7 @@
 //! `dev`: `serve` with defaults and the imitated providers beside it, and no other code path.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use tokio_util::sync::CancellationToken;
 
@@ -10,7 +10,7 @@ use crate::config::{Config, Environment};
 use crate::sandbox::{Options, Sandbox};
 
 use super::super::{App, Error};
-use super::{make_directory, say, serve, stopped};
+use super::{say, serve, stopped};
 
 /// The names of the SQLite file and what SQLite and the lock put beside it.
 const DATABASE_FILES: &[&str] =
@@ -73,7 +73,13 @@ pub(super) async fn sandbox(arguments: SandboxArguments) -> Result<(), Error> {
     Ok(sandbox.run(stopped()).await?)
 }
 
-fn forget(data_dir: &std::path::Path) -> Result<(), Error> {
+/// Makes a directory and those above it.
+fn make_directory(path: &Path) -> Result<(), Error> {
+    std::fs::create_dir_all(path)
+        .map_err(|source| Error::Io { what: format!("cannot make the directory {}", path.display()), source })
+}
+
+fn forget(data_dir: &Path) -> Result<(), Error> {
     for name in DATABASE_FILES {
         let path = data_dir.join(name);
         match std::fs::remove_file(&path) {

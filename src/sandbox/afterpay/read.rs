@@ -71,7 +71,13 @@ pub(super) fn payment(afterpay: &Afterpay, id: &str) -> Answered {
             Reply::Plain(afterpay.problem(&problem::INTERNAL))
         }
         Lookup::Holds => Reply::Hold,
-        Lookup::Fails(_) | Lookup::Usual | Lookup::HidesRefunds | Lookup::NotFound | Lookup::OtherOrder => {
+        Lookup::Fails(_)
+        | Lookup::Usual
+        | Lookup::HidesRefunds
+        | Lookup::NotFound
+        | Lookup::OtherOrder
+        | Lookup::Limited(_)
+        | Lookup::Lags => {
             let shown = if lookup == Lookup::OtherOrder { format!("1{id}") } else { id.to_owned() };
             Reply::Plain(match object(&orders, &afterpay.shared.lock(), &shown) {
                 Some(object) => afterpay.marked(Plain::json(200, pretty(&object))),

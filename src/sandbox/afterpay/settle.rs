@@ -126,6 +126,7 @@ fn commit(
         number,
         provider: NAME.to_owned(),
         order_id: id.to_owned(),
+        iccids: Vec::new(),
         request_id: asked.request_id.clone(),
         merchant_reference: asked.merchant_reference.clone(),
         refund_merchant_reference: asked.refund_merchant_reference.clone(),

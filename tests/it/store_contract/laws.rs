@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use refunds::domain::answer::Review;
 use refunds::domain::reason::FailureReason;
 use refunds::domain::refund::{Change, Failure, Success};
 use refunds::store::Error;
@@ -17,14 +18,19 @@ async fn one_of_each(db: &TestDatabase) {
     let store = db.store();
     let account = account("shop-au");
     let failure = Failure { reason: FailureReason::Declined, provider_code: None, text: None };
-    let success = Success { amount_minor: Some(100), provider_refund_id: None, completed: None };
+    let success =
+        Success { amount_minor: Some(100), provider_refund_id: None, completed: None, items: vec![] };
     let changes = [
         ("succeeded", Change::Confirm(success)),
         ("failed", Change::Decline { failure, conclusive: true, delay: Duration::ZERO }),
         ("unknown", Change::Unanswered { delay: Duration::from_hours(1), overdue_after: Duration::ZERO }),
         (
             "in_review",
-            Change::Review { reference: None, delay: Duration::from_hours(1), overdue_after: Duration::ZERO },
+            Change::Review {
+                review: Review::default(),
+                delay: Duration::from_hours(1),
+                overdue_after: Duration::ZERO,
+            },
         ),
     ];
     for (order, change) in changes {

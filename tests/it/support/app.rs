@@ -1,6 +1,6 @@
 //! The whole service in this process: a fresh database, the sandbox on real HTTP, gRPC on a free port.
 
-use std::sync::Once;
+use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use refunds::app::{App, Error, Seams};
@@ -11,6 +11,7 @@ use refunds::grpc::proto::{
     CreateRefundRequest, CreateRefundResponse, GetRefundRequest, GetRefundResponse, Money, Payment, Refund,
     RefundView, create_refund_request::Target,
 };
+use refunds::service::{Clock, Interrupt};
 use refunds::telemetry;
 use serde_json::Value;
 use tokio::sync::oneshot;
@@ -56,10 +57,13 @@ const SETTINGS: &[(&str, &str)] = &[
 /// The service, running.
 pub(crate) struct TestApp {
     pub(crate) sandbox: TestSandbox,
+    kind: Kind,
     pub(crate) url: TestUrl,
     pub(crate) clock: SkewedClock,
     pub(crate) address: String,
     settings: Vec<(String, String)>,
+    /// The clock and the points of the next start, where they are not the real ones.
+    pub(crate) seams: Option<(Arc<dyn Clock>, Arc<dyn Interrupt>)>,
     running: Option<Running>,
 }
 
@@ -79,10 +83,12 @@ impl TestApp {
         let url = TestUrl::fresh(kind).await?;
         let mut app = Self {
             sandbox: TestSandbox::start().await,
+            kind,
             url,
             clock: SkewedClock::new(),
             address: String::new(),
             settings: Vec::new(),
+            seams: None,
             running: None,
         };
         app.sandbox.settings(&serde_json::json!({ "hold_ms": 2_000, "slow_ms": 900 })).await;
@@ -118,6 +124,10 @@ impl TestApp {
         let config = self.config()?;
         let mut seams = Seams::of(&config)?;
         seams.store_time = self.clock.time_source();
+        if let Some((clock, interrupt)) = &self.seams {
+            seams.clock = Arc::clone(clock);
+            seams.interrupt = Arc::clone(interrupt);
+        }
         let app = App::build(&config, seams).await?;
         self.address = format!("http://{}", app.local_addr());
         let (stop, stopped) = oneshot::channel();
@@ -134,6 +144,14 @@ impl TestApp {
             let _ = stop.send(());
             task.await.unwrap().unwrap();
         }
+    }
+
+    /// Starts again on an empty database, beside a sandbox that remembers.
+    pub(crate) async fn lose_the_database(&mut self) {
+        self.pause().await;
+        let fresh = TestUrl::fresh(self.kind).await.unwrap();
+        std::mem::replace(&mut self.url, fresh).remove().await;
+        self.resume().await;
     }
 
     /// Ends everything.

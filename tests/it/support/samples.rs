@@ -85,6 +85,7 @@ pub(crate) fn account(name: &str) -> Account {
             retry_refill_per_s: 1,
             rate: None,
         },
+        lookup_rate: None,
     }
 }
 
@@ -149,6 +150,7 @@ pub(crate) fn snapshot(captured_minor: i64, refunded_minor: i64, refunds: Vec<Se
         refunded_minor,
         purchase_time: None,
         refunds,
+        transactions: Vec::new(),
     }
 }
 
