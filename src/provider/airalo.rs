@@ -1,7 +1,8 @@
-//! Airalo's Partner API: `POST /v2/refund` with up to five eSIMs, a token by `POST /v2/token`, and orders read back.
+//! Airalo's Partner API: `POST /v2/refund` with up to five eSIMs, a token by `POST /v2/token`, and orders
+//! read back.
 //!
-//! A 202 says that people will look at it; no answer of Airalo's says what they decided. There is no key: nothing is sent
-//! twice. What can be seen later is that the status of an order changed.
+//! A 202 says that people will look at it; no answer of Airalo's says what they decided. There is no key:
+//! nothing is sent twice. What can be seen later is that the status of an order changed.
 
 use std::sync::Arc;
 use std::time::Duration;

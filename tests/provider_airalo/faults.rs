@@ -1,4 +1,5 @@
-//! A wire that breaks: nothing but a failed connect proves that nothing was sent, and nothing is tried twice.
+//! A wire that breaks: nothing but a failed connect proves that nothing was sent, and nothing is tried
+//! twice.
 
 use std::net::SocketAddr;
 

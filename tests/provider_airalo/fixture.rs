@@ -32,6 +32,7 @@ pub(super) const FOREIGN_A: &str =
     r#"{"data":[],"meta":{"message":"The following ICCIDs do not belong to your company: 894000000000001"}}"#;
 
 pub(super) fn settings(base_url: &str) -> Settings {
+    super::secrets::listen();
     let base_url = Url::parse(base_url).unwrap();
     let mut settings = Settings::new(base_url, "client-1".to_owned(), SecretString::from(SECRET));
     settings.read = Duration::from_secs(20);
@@ -109,7 +110,8 @@ pub(super) fn granted() -> Vec<u8> {
 
 pub(super) fn granted_for(expires_in: &str) -> Vec<u8> {
     let body = format!(
-        r#"{{"data":{{"token_type":"Bearer",{expires_in}"access_token":"{TOKEN}"}},"meta":{{"message":"success"}}}}"#
+        r#"{{"data":{{"token_type":"Bearer",{expires_in}"access_token":"{TOKEN}"}},
+        "meta":{{"message":"success"}}}}"#
     );
     closing(200, &body)
 }

@@ -17,7 +17,8 @@ use super::listener::{Listener, Step, http, json};
 fn page(iccid: &str, id: u32, status: &str) -> String {
     format!(
         r#"{{"data":[{{"id":{id},"quantity":1,"sims":[{{"id":1,"iccid":"{iccid}"}}],
-        "status":{{"name":"X","slug":"{status}"}}}}],"meta":{{"message":"success","last_page":1,"total":1}}}}"#
+        "status":{{"name":"X","slug":"{status}"}}}}],
+        "meta":{{"message":"success","last_page":1,"total":1}}}}"#
     )
 }
 

@@ -1,6 +1,7 @@
 //! What must never be on record, wherever a record is made; and what the spans of round trips hold.
 
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use opentelemetry::trace::{SpanKind, Status, TracerProvider};
@@ -9,6 +10,7 @@ use opentelemetry_sdk::trace::{SdkTracerProvider, SpanData, SpanExporter};
 use refunds::provider::Provider;
 use refunds::provider::airalo::Airalo;
 use secrecy::SecretString;
+use tracing::Instrument;
 use tracing_subscriber::layer::SubscriberExt;
 use url::Url;
 
@@ -20,7 +22,7 @@ use super::listener::{Listener, Step, http, json};
 
 /// Keeps what is exported.
 #[derive(Debug, Clone, Default)]
-struct Exported(Arc<Mutex<Vec<SpanData>>>);
+pub(super) struct Exported(Arc<Mutex<Vec<SpanData>>>);
 
 impl SpanExporter for Exported {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
@@ -29,24 +31,36 @@ impl SpanExporter for Exported {
     }
 }
 
+/// What all tests of this process export. It must listen before the first call of any of them: a place that
+/// makes spans may stay deaf if it is first passed on one thread while a listener of another begins.
+pub(super) fn listen() -> &'static Exported {
+    static ALL: OnceLock<Exported> = OnceLock::new();
+    ALL.get_or_init(|| {
+        let spans = Exported::default();
+        let provider = SdkTracerProvider::builder().with_simple_exporter(spans.clone()).build();
+        let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("test"));
+        tracing::subscriber::set_global_default(tracing_subscriber::registry().with(layer)).unwrap();
+        spans
+    })
+}
+
 /// What a client leaves on record that prepares, sends and looks up with answers like these.
 async fn records_of(answers: Vec<Vec<u8>>) -> (String, Vec<SpanData>, u16) {
-    let spans = Exported::default();
-    let provider = SdkTracerProvider::builder().with_simple_exporter(spans.clone()).build();
-    let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("test"));
-    let listening = tracing::subscriber::set_default(tracing_subscriber::registry().with(layer));
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
     let script = |bytes: Vec<u8>| vec![Step::Read, Step::Write(bytes)];
     let listener = Listener::play(answers.into_iter().map(script).collect()).await;
     let client = client_at(listener.address());
-    let unready = client.prepare().await;
-    let sent = client.send(&[refund()], 2).await;
-    let seen = look_up(&client).await;
+    let name = format!("records {}", COUNT.fetch_add(1, Ordering::SeqCst));
+    let root = tracing::info_span!("root", otel.name = name);
+    let calls = async { (client.prepare().await, client.send(&[refund()], 2).await, look_up(&client).await) };
+    let told = calls.instrument(root).await;
     assert!(listener.requests().iter().all(|r| !r.contains("traceparent")), "no trace for third parties");
-    drop(listening);
-    let all = std::mem::take(&mut *spans.0.lock().unwrap());
-    let spans: Vec<_> = all.into_iter().filter(|span| span.span_kind == SpanKind::Client).collect();
+    let all = listen().0.lock().unwrap().clone();
+    let trace = all.iter().find(|span| span.name == name).unwrap().span_context.trace_id();
+    let ours = |span: &SpanData| span.span_context.trace_id() == trace && span.span_kind == SpanKind::Client;
+    let spans: Vec<_> = all.into_iter().filter(ours).collect();
     let settings = settings("http://a.example");
-    let records = format!("{settings:?} {client:?} {unready:?} {sent:?} {seen:?} {spans:?}");
+    let records = format!("{settings:?} {client:?} {told:?} {spans:?}");
     (records, spans, listener.address().port())
 }
 

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::domain::account::ProviderKind;
+use crate::domain::answer::Review;
 use crate::domain::content::{Payment, Target};
 use crate::domain::id::{AccountName, OrderId};
 use crate::domain::money::{Currency, Money};

@@ -22,7 +22,8 @@ pub const ASSUMED: &[Assumption] = &[
         "airalo.batch_422_atomic",
     ),
     fact(
-        "A refund call that is answered 429 took nothing; without Retry-After the account keeps quiet for 300 s",
+        "A refund call that is answered 429 took nothing; without Retry-After the account keeps \
+         quiet for 300 s",
         Mark::Doc,
         TABLE,
     ),
@@ -42,13 +43,14 @@ pub const ASSUMED: &[Assumption] = &[
     fact("One refund_id stands for all eSIMs of the call", Mark::Infer, "the reference of the case"),
     fact("At most 5 eSIMs in a call", Mark::Doc, CALL),
     fact(
-        "Two blanks after each comma of `iccids`, quotes around the reason, none around notes and email: as in the \
-         contract's example",
+        "Two blanks after each comma of `iccids`, quotes around the reason, none around notes and email: as in \
+         the contract's example",
         Mark::Contract,
         CALL,
     ),
     fact(
-        "`notes` is sent even if empty, as in the contract's example; an empty `email` is left out",
+        "`notes` is sent even if empty, as in the contract's example; an empty `email` is left \
+         out",
         Mark::Assumed,
         CALL,
     ),
@@ -73,7 +75,8 @@ pub const ASSUMED: &[Assumption] = &[
         TABLE,
     ),
     fact(
-        "A token lives for `expires_in`, 24 h at most: the text says 24 h, the example 366 days; 1 h if it is not said",
+        "A token lives for `expires_in`, 24 h at most: the text says 24 h, the example 366 days; 1 h if \
+         it is not said",
         Mark::Doc,
         TOKEN,
     ),

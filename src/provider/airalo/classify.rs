@@ -101,7 +101,8 @@ fn named_in(said: Option<&Said>) -> Vec<String> {
     list.split(|c: char| !c.is_ascii_digit()).filter(|n| !n.is_empty()).map(str::to_owned).collect()
 }
 
-/// Faces after a complaint that names foreign eSIMs; `None` if it names none of ours, so that it answers another call.
+/// Faces after a complaint that names foreign eSIMs; `None` if it names none of ours, so that it answers
+/// another call.
 fn faces_of_foreign(refunds: &[Refund], named: &[String], atomic: bool) -> Option<Vec<Face>> {
     let mut any = false;
     let mut faces = Vec::with_capacity(refunds.len());
@@ -126,8 +127,8 @@ fn faces_of_foreign(refunds: &[Refund], named: &[String], atomic: bool) -> Optio
     any.then_some(faces)
 }
 
-/// An answer to a lookup that shows no orders. Another limit holds for lookups than for refunds, and a refusal has nothing
-/// to refuse.
+/// An answer to a lookup that shows no orders. Another limit holds for lookups than for refunds, and a
+/// refusal has nothing to refuse.
 pub(super) fn lookup_refusal(reply: &Reply, rules: Rules<'_>) -> LookupAnswer {
     let (_, _, mut evidence, mut signals) = refusal(reply, Rules { quiet: LOOKUP_QUIET, ..rules });
     evidence.phase = evidence.phase.or(Some(FailurePhase::Parse));

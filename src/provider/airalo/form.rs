@@ -1,6 +1,8 @@
-//! The body of a refund request: `multipart/form-data` with the bytes that curl makes of the contract's example.
+//! The body of a refund request: `multipart/form-data` with the bytes that curl makes of the contract's
+//! example.
 //!
-//! Built by hand because the bytes are the contract: no part has a type of its own, as those of a library would.
+//! Built by hand because the bytes are the contract: no part has a type of its own, as those of a library
+//! would.
 
 use super::reason;
 use super::settings::ICCIDS_PER_CALL_MAX;
@@ -10,7 +12,8 @@ use crate::domain::refund::Refund;
 /// Why a refund has no place here.
 pub(super) const NOT_ESIMS: &str = "Airalo refunds eSIMs";
 
-/// Between two eSIMs: the contract's example has two blanks, which mean nothing to a reader of JSON. [contract]
+/// Between two eSIMs: the contract's example has two blanks, which mean nothing to a reader of JSON.
+/// [contract]
 const BETWEEN_ICCIDS: &str = ",  ";
 
 /// Why a call cannot be written.
@@ -63,8 +66,8 @@ pub(super) struct Form {
 
 /// The form of a call whose oldest refund has this key: the same bytes for the same call.
 ///
-/// `None` if a value holds a control character. Accepted refunds hold none; without a line break no value can end its
-/// part.
+/// `None` if a value holds a control character. Accepted refunds hold none; without a line break no value
+/// can end its part.
 pub(super) fn form(key: ProviderKey, fields: &Fields<'_>) -> Option<Form> {
     if [fields.notes, fields.email.unwrap_or_default()].iter().any(|text| text.contains(char::is_control)) {
         return None;

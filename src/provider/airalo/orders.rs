@@ -7,14 +7,14 @@ use crate::domain::answer::{EsimOrder, EsimSight, Finding, Review};
 use crate::domain::id::Iccid;
 use crate::domain::refund::{Item, ItemState, Refund, State, Success};
 
-/// Orders that are asked for at once. One eSIM has few, and a page of so many stays well below the longest body.
+/// Orders that are asked for at once. One eSIM has few, and a page of so many stays well below the longest
+/// body.
 pub(super) const PAGE_ORDERS_MAX: usize = 100;
 
 /// Reads the orders of one eSIM.
 ///
-/// # Errors
-/// A sentence that says what is not as documented, or that there is more than one page: half a list would hide an order
-/// that the eSIM has besides.
+/// # Errors A sentence that says what is not as documented, or that there is more than one page: half a
+/// list would hide an order that the eSIM has besides.
 pub(super) fn read(body: &[u8], iccid: &Iccid, guard: &Credentials) -> Result<EsimSight, String> {
     let page: OrderPage = decode(body)?;
     if page.is_part(PAGE_ORDERS_MAX) {
@@ -38,8 +38,8 @@ pub(super) fn read(body: &[u8], iccid: &Iccid, guard: &Credentials) -> Result<Es
     Ok(EsimSight { iccid: iccid.clone(), orders })
 }
 
-/// Whether an order is of this eSIM. The filter of the provider finds longer numbers too; an order that shows no eSIMs
-/// cannot be told apart: it counts as one that the eSIM has besides, and proves nothing.
+/// Whether an order is of this eSIM. The filter of the provider finds longer numbers too; an order that
+/// shows no eSIMs cannot be told apart: it counts as one that the eSIM has besides, and proves nothing.
 fn may_be_of(order: &Order, iccid: &Iccid) -> bool {
     match order.sims.as_deref() {
         None | Some([]) => true,
@@ -89,8 +89,8 @@ pub(super) fn finding(refund: &Refund, seen: &[EsimSight]) -> Finding {
     }
 }
 
-/// The one order of an eSIM that changed to refunded since then proves it. An order of several eSIMs that was refunded in
-/// part does not say which, and one of several orders not whether this refund was meant.
+/// The one order of an eSIM that changed to refunded since then proves it. An order of several eSIMs that
+/// was refunded in part does not say which, and one of several orders not whether this refund was meant.
 fn proof(before: &EsimSight, now: &EsimSight) -> Proof {
     let ([before], [now]) = (before.orders.as_slice(), now.orders.as_slice()) else {
         return Proof::Nothing;

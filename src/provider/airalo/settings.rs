@@ -17,8 +17,8 @@ pub const LOOKUP_READ: Duration = Duration::from_secs(30);
 pub const TOKEN_LIFETIME: Duration = Duration::from_hours(24);
 /// How long before its end a token is fetched anew. [assumed]
 pub const TOKEN_MARGIN: Duration = Duration::from_mins(5);
-/// How long an account keeps quiet after a 429 that does not say how long: the contract's one call in 5 minutes.
-/// [contract]
+/// How long an account keeps quiet after a 429 that does not say how long: the contract's one call in 5
+/// minutes. [contract]
 pub const QUIET: Duration = Duration::from_mins(5);
 /// eSIMs in one call. [doc]
 pub const ICCIDS_PER_CALL_MAX: usize = 5;

@@ -1,5 +1,5 @@
-//! What answers of Airalo mean that are no success: one table per endpoint, in which the first row that fits decides and
-//! what fits none is no decision at all.
+//! What answers of Airalo mean that are no success: one table per endpoint, in which the first row that
+//! fits decides and what fits none is no decision at all.
 
 use super::super::assumption::Mark;
 use super::wire::Said;
@@ -82,8 +82,9 @@ const fn all_5xx<M: Copy>(meaning: M) -> Row<M> {
     Row { first: 500, last: 599, body: Body::Any, meaning, mark: Mark::Doc }
 }
 
-/// All that is not a 202. Codes 11, 23, 33 and 34 are about orders and packages: no refund can be meant, and so they are
-/// not listed. Code 53 is a 422 that says "something unexpected happened": as good as a 500.
+/// All that is not a 202. Codes 11, 23, 33 and 34 are about orders and packages: no refund can be meant,
+/// and so they are not listed. Code 53 is a 422 that says "something unexpected happened": as good as a
+/// 500.
 const TABLE: &[Row<Meaning>] = &[
     row(422, Body::Foreign, Meaning::Foreign, Mark::Doc),
     row(422, Body::Shared, Meaning::Declined(FailureReason::RequestRejected), Mark::Doc),

@@ -1,5 +1,5 @@
-//! Orders read back, what their change proves, and the documents held against the tables. What goes over the wire is
-//! tested on the wire.
+//! Orders read back, what their change proves, and the documents held against the tables. What goes over
+//! the wire is tested on the wire.
 
 use std::collections::BTreeMap;
 
@@ -55,6 +55,9 @@ fn refund(iccids: &[&str]) -> Refund {
 
 const A: &str = "894000000000001";
 const B: &str = "894000000000002";
+
+/// Orders by number, status and how many eSIMs they have.
+type Orders = Vec<(&'static str, &'static str, usize)>;
 
 fn sight(iccid: &str, orders: &[(&str, &str, usize)]) -> EsimSight {
     let order = |(id, status, esims): &(&str, &str, usize)| EsimOrder {
@@ -115,19 +118,19 @@ fn a_part_proves_a_part_only_where_the_order_has_one_esim() {
 #[test]
 fn what_is_no_change_of_the_one_order_proves_nothing() {
     let one = |status| vec![("1", status, 1)];
-    let cases: [(Vec<(&str, &str, usize)>, Vec<(&str, &str, usize)>); 10] = [
-        (one("refunded"), one("refunded")),
-        (one("partially_refunded"), one("partially_refunded")),
-        (one("refunded"), one("partially_refunded")),
-        (one("completed"), one("completed")),
-        (one("completed"), one("failed")),
-        (one("completed"), vec![]),
-        (vec![], one("refunded")),
-        (one("completed"), vec![("2", "refunded", 1)]),
-        (one("completed"), vec![("1", "refunded", 1), ("2", "completed", 1)]),
-        (one("completed"), vec![("1", "refunded", 0)]),
+    let cases: [[Orders; 2]; 10] = [
+        [one("refunded"), one("refunded")],
+        [one("partially_refunded"), one("partially_refunded")],
+        [one("refunded"), one("partially_refunded")],
+        [one("completed"), one("completed")],
+        [one("completed"), one("failed")],
+        [one("completed"), vec![]],
+        [vec![], one("refunded")],
+        [one("completed"), vec![("2", "refunded", 1)]],
+        [one("completed"), vec![("1", "refunded", 1), ("2", "completed", 1)]],
+        [one("completed"), vec![("1", "refunded", 0)]],
     ];
-    for (before, now) in cases {
+    for [before, now] in cases {
         assert_eq!(found(&[sight(A, &before)], &[sight(A, &now)]), Finding::Absent, "{before:?} {now:?}");
     }
     assert_eq!(found(&[sight(A, &one("completed"))], &[]), Finding::Absent);
@@ -175,7 +178,7 @@ fn page() -> Value {
             "status": {"name": "Completed", "slug": "completed"}
         }],
         "links": {"first": "…", "last": "…", "prev": null, "next": null},
-        "meta": {"message": "success", "current_page": 1, "from": 1, "last_page": 1, "per_page": "100", "total": 1}
+        "meta": {"message": "success", "current_page": 1, "last_page": 1, "per_page": "100", "total": 1}
     })
 }
 

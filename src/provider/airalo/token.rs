@@ -18,12 +18,12 @@ use crate::domain::answer::{FailurePhase, Signal};
 /// The media type of a token call. [doc]
 pub(super) const FORM: &str = "application/x-www-form-urlencoded";
 
-/// How long a token is kept whose answer does not say: the least that one of the provider's own libraries keeps any.
-/// [assumed]
+/// How long a token is kept whose answer does not say: the least that one of the provider's own libraries
+/// keeps any. [assumed]
 const UNTOLD_LIFETIME: Duration = Duration::from_hours(1);
 
-/// How long an account keeps quiet after a token call's 429 that does not say how long: the window of 3 calls per minute.
-/// [doc]
+/// How long an account keeps quiet after a token call's 429 that does not say how long: the window of 3
+/// calls per minute. [doc]
 const QUIET: Duration = Duration::from_mins(1);
 
 /// A token, and until when it is good.
@@ -58,8 +58,8 @@ impl Tokens {
         self.cached().clone().filter(|token| Instant::now() < token.ends_at)
     }
 
-    /// A token that is not about to end: the one in hand, or what `fetch` brings. Who waits for another's fetch shares
-    /// its failure, so that a provider in trouble is not asked once for each waiting send.
+    /// A token that is not about to end: the one in hand, or what `fetch` brings. Who waits for another's
+    /// fetch shares its failure, so that a provider in trouble is not asked once for each waiting send.
     pub(super) async fn fresh(
         &self,
         fetch: impl Future<Output = Result<Token, Unready>>,
@@ -135,7 +135,8 @@ pub(super) fn request(client_id: &str, secret: &SecretString) -> Vec<u8> {
     form.finish().into_bytes()
 }
 
-/// What an answer that brought no token tells. No refund was asked for, so that only the account is concerned.
+/// What an answer that brought no token tells. No refund was asked for, so that only the account is
+/// concerned.
 pub(super) fn unready(reply: &Reply, why: Option<String>, guard: &Credentials) -> Unready {
     if let Some(why) = why {
         let evidence = evidence(reply, Some(FailurePhase::Parse), Some(why), guard);
