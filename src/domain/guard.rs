@@ -144,8 +144,8 @@ mod tests {
             captured_minor,
             refunded_minor,
             purchase_time: None,
-            refunds: Vec::new(),
-            transactions: Vec::new(),
+            refunds: vec![],
+            transactions: vec![],
         }
     }
 

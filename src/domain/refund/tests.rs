@@ -59,7 +59,7 @@ fn failure() -> Failure {
 }
 
 fn success(amount_minor: i64) -> Success {
-    Success { amount_minor: Some(amount_minor), provider_refund_id: None, completed: None, items: Vec::new() }
+    Success { amount_minor: Some(amount_minor), provider_refund_id: None, completed: None, items: vec![] }
 }
 
 fn changes() -> Vec<Change> {
