@@ -43,8 +43,8 @@ pub const ASSUMED: &[Assumption] = &[
     fact("One refund_id stands for all eSIMs of the call", Mark::Infer, "the reference of the case"),
     fact("At most 5 eSIMs in a call", Mark::Doc, CALL),
     fact(
-        "Two blanks after each comma of `iccids`, quotes around the reason, none around notes and email: as in \
-         the contract's example",
+        "Two blanks after each comma of `iccids`, quotes around the reason, none around notes and email: as \
+         in the contract's example",
         Mark::Contract,
         CALL,
     ),
