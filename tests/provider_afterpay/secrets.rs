@@ -28,8 +28,8 @@ impl SpanExporter for Exported {
     }
 }
 
-/// Waits until the subscriber of this thread hears of sends, 10 s at most: one that comes while another test meets the
-/// place of the span for the first time is not told of it until the interest is asked anew.
+/// Waits until the subscriber of this thread hears of sends, 10 s at most: one that comes while another test
+/// meets the place of the span for the first time is not told of it until the interest is asked anew.
 async fn until_heard(spans: &Exported) {
     let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
     loop {
