@@ -1,6 +1,8 @@
 //! SIGTERM: health first, then no new work, then what is in flight finishes, and the next process goes on.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use refunds::grpc::proto::StreamRefundStatusRequest;
@@ -103,22 +105,30 @@ on_every_url! {
         let scene = Scene::set(url).await;
         let (mut service, address) = scene.serve(&[("REFUNDS__SERVER__DRAIN_DELAY_MS", "100")]).await;
         // Each on a connection of its own, kept over its calls, until it is turned away.
+        let count = Arc::new(AtomicUsize::new(0));
         let creating = (0..4).map(|n| {
-            let mut client = client(&address);
+            let (mut client, count) = (client(&address), Arc::clone(&count));
             tokio::spawn(async move {
                 let mut accepted = BTreeMap::new();
                 for k in 0.. {
                     let key = format!("1{n}{k:05}");
                     match client.create_refund(with_token(request(&key, &key, 1_000), TOKEN)).await {
-                        Ok(created) => accepted.insert(key, created.into_inner().refund.unwrap().refund_id),
+                        Ok(created) => {
+                            count.fetch_add(1, Ordering::SeqCst);
+                            accepted.insert(key, created.into_inner().refund.unwrap().refund_id);
+                        }
                         Err(status) => return (accepted, status),
-                    };
+                    }
                 }
                 unreachable!("it is turned away in the end")
             })
         });
         let creating: Vec<_> = creating.collect();
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        let deadline = Instant::now() + PATIENCE;
+        while count.load(Ordering::SeqCst) < 12 {
+            assert!(Instant::now() < deadline, "nothing is accepted");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
         service.signal("TERM").await;
         assert_eq!(service.end().await, Some(0), "{}", service.seen.join("\n"));
         let mut accepted = BTreeMap::new();
@@ -128,7 +138,7 @@ on_every_url! {
             assert!(matches!(status.code(), Code::Unavailable | Code::Cancelled), "{status:?}");
             accepted.extend(its);
         }
-        assert!(accepted.len() > 4, "{accepted:?}");
+        assert!(accepted.len() >= 12, "{accepted:?}");
 
         let (_service, address) = scene.serve(&[]).await;
         for (key, id) in &accepted {
