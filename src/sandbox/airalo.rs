@@ -1,6 +1,6 @@
 //! Airalo's Partner API: tokens, Request Refund, and the reading of orders and of the balance.
 //!
-//! Order of checks [assumed]: path and method, token, allowlist, rate limit; then the behaviour of the first
+//! Order of checks \[assumed]: path and method, token, allowlist, rate limit; then the behaviour of the first
 //! eSIM of the batch that misbehaves; then iccids, the other fields, ownership. A refund request is answered
 //! at once and decided later: its outcome shows in the orders' status and in the balance alone.
 

@@ -1,6 +1,6 @@
 //! Moyasar's Payment Gateway: refunding an order, and showing one.
 //!
-//! Order of checks [assumed]: credentials, path, method, permission, JSON; then the order's behaviour; then
+//! Order of checks \[assumed]: credentials, path, method, permission, JSON; then the order's behaviour; then
 //! order, amount, transaction id, a request in process, replay, refundable amount.
 
 use std::{

@@ -16,13 +16,13 @@ const ICCIDS_MAX: usize = 5;
 /// [doc: request refund]
 const NOTES_MAX_CHARS: usize = 255;
 
-/// The parts of one form, trimmed; an empty part is as if it were not there [assumed].
+/// The parts of one form, trimmed; an empty part is as if it were not there \[assumed].
 #[derive(Debug, Default)]
 pub(super) struct Form(HashMap<String, String>);
 
 impl Form {
     /// Reads a multipart body. Of several parts of one name the last counts, files do not, and of a broken
-    /// body what came before the break [assumed]. Another content type has no parts.
+    /// body what came before the break \[assumed]. Another content type has no parts.
     pub(super) async fn multipart(incoming: &Incoming) -> Self {
         let mut request = Request::new(Body::from(incoming.body.clone()));
         request.headers_mut().clone_from(&incoming.headers);
@@ -106,7 +106,7 @@ impl Form {
     }
 }
 
-/// The example of the documents puts the reason in quotes; without them it is taken as well [assumed].
+/// The example of the documents puts the reason in quotes; without them it is taken as well \[assumed].
 fn unquoted(text: &str) -> &str {
     text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text)
 }

@@ -13,7 +13,7 @@ const SECOND_MS: u64 = 1_000;
 /// Which calls are counted together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Gate {
-    /// 3 per minute [doc: request access token]; that they are counted per peer is [assumed].
+    /// 3 per minute [doc: request access token]; that they are counted per peer is \[assumed].
     Token,
     /// 1 per 5 minutes and address at the provider [request refund].
     Refund,
@@ -91,7 +91,7 @@ impl Limiter {
 }
 
 impl TooEarly {
-    /// 429; its headers are documented for other endpoints, for refunds they are [assumed].
+    /// 429; its headers are documented for other endpoints, for refunds they are \[assumed].
     pub(super) fn answer(self, settings: &Settings) -> Plain {
         let plain = problem::TOO_MANY_ATTEMPTS.answer();
         if !settings.limit_headers {

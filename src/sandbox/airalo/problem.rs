@@ -92,10 +92,10 @@ pub(super) static UNAUTHENTICATED: Problem = message(
 );
 pub(super) static WRONG_SECRET: Problem = message(401, "Client authentication failed");
 pub(super) static WRONG_CLIENT: Problem = Problem::Field("client_id", "The selected client id is invalid.");
-/// Wording [assumed].
+/// Wording \[assumed].
 pub(super) static WRONG_GRANT: Problem = Problem::Field("grant_type", "The selected grant type is invalid.");
 
-/// Code and text [doc: error handling]; that they come in the coded shape is [assumed].
+/// Code and text [doc: error handling]; that they come in the coded shape is \[assumed].
 pub(super) static NOT_ALLOWLISTED: Problem = Problem::Coded(
     403,
     89,

@@ -149,7 +149,7 @@ pub(super) fn one(airalo: &Airalo, id: &str, incoming: &Incoming) -> Answered {
     Answered { reply: Reply::Plain(plain), behaviour }
 }
 
-/// The company's credit. That the amount is a JSON number is [doc], that it may have a fraction [assumed].
+/// The company's credit. That the amount is a JSON number is \[doc], that it may have a fraction \[assumed].
 pub(super) fn balance(airalo: &Airalo) -> Plain {
     let mut state = airalo.state();
     let minor = state.balance_minor(&airalo.shared.lock());

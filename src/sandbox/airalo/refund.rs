@@ -23,7 +23,7 @@ use crate::sandbox::{
 
 /// The first refund of a ledger has the id of the published example.
 const REFUND_ID_BASE: u64 = 12_344;
-/// No seconds and no zone, as published; that it is UTC is [assumed].
+/// No seconds and no zone, as published; that it is UTC is \[assumed].
 const CREATED_AT: StaticFormatDescription = format_description!("[year]-[month]-[day] [hour]:[minute]");
 
 /// What a 202 says.

@@ -103,7 +103,7 @@ impl State {
         if refunded(&first) || rest.iter().any(refunded) { Status::PartiallyRefunded } else { first }
     }
 
-    /// A part of an eSIM's money is taken from the order of the eSIM itself, not from its top-ups [assumed].
+    /// A part of an eSIM's money is taken from the order of the eSIM itself, not from its top-ups \[assumed].
     fn of_order(order: &Order, standing: Status) -> Status {
         if order.is_topup() && standing == Status::PartiallyRefunded { Status::Completed } else { standing }
     }

@@ -83,7 +83,7 @@ pub(super) fn is_of_esim(row: &Row) -> bool {
     row.is_of_order() || matches!(row.answer, Answer::Own(Own::Review(_)))
 }
 
-/// Whether the call is turned away before it counts for the rate limit [assumed].
+/// Whether the call is turned away before it counts for the rate limit \[assumed].
 pub(super) fn is_free(row: &Row) -> bool {
     let Answer::Own(own) = row.answer else { return false };
     match own {

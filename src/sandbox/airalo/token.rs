@@ -44,7 +44,7 @@ pub(super) async fn form(incoming: &Incoming) -> Form {
     Form::multipart(incoming).await
 }
 
-/// Checks a client's credentials; which of several faults is told is [assumed], the field comes first.
+/// Checks a client's credentials; which of several faults is told is \[assumed], the field comes first.
 pub(super) fn check_client(form: &Form) -> Result<(), &'static Problem> {
     match form.get("client_id") {
         Some(AIRALO_CLIENT_ID) => {}

@@ -1,6 +1,6 @@
 //! What every request must carry, and what it asks for.
 //!
-//! Order of checks [assumed]: credentials, path, method, permission.
+//! Order of checks \[assumed]: credentials, path, method, permission.
 
 use axum::http::Method;
 
@@ -38,7 +38,7 @@ fn bearer(incoming: &Incoming) -> Option<&str> {
 }
 
 impl Route {
-    /// An id that is no UUID is the id of no order [assumed].
+    /// An id that is no UUID is the id of no order \[assumed].
     fn of(path: &str) -> Option<Self> {
         let rest = path.strip_prefix("/v1/orders/")?;
         match rest.split_once('/') {

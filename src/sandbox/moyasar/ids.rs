@@ -4,7 +4,7 @@
 const UUID_PARTS: [usize; 5] = [8, 4, 4, 4, 12];
 
 /// A UUID in lower case; none when `text` is not a hyphenated UUID. That ids are compared without regard to
-/// case is [assumed].
+/// case is \[assumed].
 pub(super) fn canonical(text: &str) -> Option<String> {
     let parts: Vec<_> = text.split('-').collect();
     let well_formed = parts.iter().map(|part| part.len()).eq(UUID_PARTS)

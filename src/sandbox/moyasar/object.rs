@@ -189,7 +189,7 @@ fn refund_object(refund: &Transaction, now_ms: i64) -> TransactionObject {
     }
 }
 
-/// Type, reason and that it names the other transaction are [assumed] from the names of the fields.
+/// Type, reason and that it names the other transaction are \[assumed] from the names of the fields.
 fn reversal(refund: &Transaction, at_ms: i64) -> TransactionObject {
     let about = format!("{}/{}/reversal", refund.order_id, refund.serial);
     TransactionObject {

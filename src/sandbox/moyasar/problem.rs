@@ -51,7 +51,7 @@ pub(super) const EXCEEDS_REFUNDABLE: Problem =
 pub(super) const NOT_REFUNDABLE: Problem = Problem::new(400, "The order cannot be refunded.");
 pub(super) const INVALID_JSON: Problem = Problem::new(400, "The request body is not valid JSON.");
 
-/// Status [doc: showing and extending orders], message [assumed].
+/// Status [doc: showing and extending orders], message \[assumed].
 pub(super) const NOT_FOUND: Problem = Problem::new(404, "Not Found");
 
 // Shape [doc], reasons [assumed]; the upper bound is documented for voids.
@@ -61,7 +61,7 @@ pub(super) const AMOUNT_TOO_HIGH: Problem =
     Problem::of_field("amount", "The value must be less than or equal to 100000000.");
 pub(super) const ID_NOT_UUID: Problem =
     Problem::of_field("transaction_id", "The value must be a valid UUID.");
-/// The id belongs to another refund, of this order or of another [assumed].
+/// The id belongs to another refund, of this order or of another \[assumed].
 pub(super) const ID_TAKEN: Problem = Problem::of_field("transaction_id", "The value has already been taken.");
 
 // Not documented for this product; forms [assumed].

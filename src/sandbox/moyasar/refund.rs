@@ -24,7 +24,7 @@ pub(super) struct Asked {
 }
 
 impl Asked {
-    /// A body that is not said to be JSON is not looked into, and lacks the amount then [assumed].
+    /// A body that is not said to be JSON is not looked into, and lacks the amount then \[assumed].
     fn read(incoming: &Incoming) -> Result<Self, &'static Problem> {
         let media_type = incoming.header("content-type").unwrap_or_default();
         let essence = media_type.split(';').next().unwrap_or_default().trim();
@@ -41,7 +41,7 @@ impl Asked {
         self.uuid().ok().flatten()
     }
 
-    /// The id sent. That text which is no UUID is refused, and null is as if not sent, is [assumed].
+    /// The id sent. That text which is no UUID is refused, and null is as if not sent, is \[assumed].
     pub(super) fn uuid(&self) -> Result<Option<String>, &'static Problem> {
         match &self.transaction_id {
             None | Some(Value::Null) => Ok(None),

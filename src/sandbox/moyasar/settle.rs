@@ -228,7 +228,7 @@ fn gives_own_id(row: &Row) -> bool {
 }
 
 /// An integer of minor units. A number with a point or an exponent is refused, even when it is whole, and so
-/// is text [assumed].
+/// is text \[assumed].
 fn amount(value: Option<&Value>) -> Result<i64, &'static Problem> {
     let value = value.filter(|value| !value.is_null()).ok_or(&problem::AMOUNT_MISSING)?;
     let number = value.as_number().ok_or(&problem::AMOUNT_NOT_INTEGER)?.to_string();

@@ -14,7 +14,7 @@ pub(super) enum Status {
     /// The gateway got no response in time.
     Timeout,
     SystemError,
-    /// A word that no document knows [assumed]: the list of statuses may grow.
+    /// A word that no document knows \[assumed]: the list of statuses may grow.
     Unheard,
 }
 
@@ -30,7 +30,7 @@ impl Status {
         }
     }
 
-    /// "APPROVED" [doc: the refund page's example]; the others are [assumed].
+    /// "APPROVED" [doc: the refund page's example]; the others are \[assumed].
     pub(super) fn message(self) -> Option<&'static str> {
         match self {
             Self::Approved => Some("APPROVED"),
@@ -41,7 +41,7 @@ impl Status {
         }
     }
 
-    /// "00" [doc: the refund page's example], "05" and "96" as in ISO 8583 [assumed]; nullable [doc:
+    /// "00" [doc: the refund page's example], "05" and "96" as in ISO 8583 \[assumed]; nullable [doc:
     /// capture].
     pub(super) fn response_code(self) -> Option<&'static str> {
         match self {
@@ -65,7 +65,7 @@ pub(super) struct Fate {
 #[serde(rename_all = "snake_case")]
 pub(super) enum Then {
     Becomes(Status),
-    /// The gateway takes it back by a transaction of its own; the first keeps its status [assumed].
+    /// The gateway takes it back by a transaction of its own; the first keeps its status \[assumed].
     IsReversed,
 }
 
@@ -143,7 +143,7 @@ impl Transaction {
     }
 
     /// What it takes from the amount that can still be refunded. That an undecided refund holds its amount is
-    /// [assumed].
+    /// \[assumed].
     pub(super) fn held_minor(&self, now_ms: i64) -> i64 {
         let lets_go = matches!(self.status(now_ms), Status::Failed | Status::SystemError);
         if lets_go || self.reversed_ms(now_ms).is_some() { 0 } else { self.amount_minor }
