@@ -5,8 +5,7 @@ use std::time::Duration;
 use crate::domain::account::Account;
 use crate::domain::answer::{Evidence, Face, FailurePhase, Sight, Signal, asked_quiet};
 use crate::domain::plan::Jitter;
-use crate::domain::reason::FailureReason;
-use crate::domain::refund::{Change, Failure, Refund, Wait};
+use crate::domain::refund::{Change, Refund, Wait};
 
 /// The change that a face of an answer makes.
 pub(super) fn of_face(
@@ -110,15 +109,9 @@ pub(super) fn before_send(why: &str) -> Evidence {
     }
 }
 
-/// Why a lookup shows that the refund's key has more than one effect, if it does: the provider did not heed
-/// it.
-pub(super) fn doubled(sight: &Sight, refund: &Refund) -> Option<Failure> {
-    let Sight::Order(order) = sight else { return None };
+/// How many effects an order lists for a refund. More than one says that the provider did not heed the key.
+pub(super) fn effects(sight: &Sight, refund: &Refund) -> usize {
+    let Sight::Order(order) = sight else { return 0 };
     let id = refund.id.to_string();
-    let effects = order.refunds.iter().filter(|seen| seen.is_of(refund.key, &id)).count();
-    (effects > 1).then(|| Failure {
-        reason: FailureReason::RequestRejected,
-        provider_code: None,
-        text: Some(format!("the provider lists {effects} refunds with one key")),
-    })
+    order.refunds.iter().filter(|seen| seen.is_of(refund.key, &id)).count()
 }

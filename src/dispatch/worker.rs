@@ -155,9 +155,9 @@ impl Worker {
         let refund = &self.claimed.refund;
         let trip = self.look(refund).await?;
         self.parts.interrupt.at(Point::AfterLookup);
-        if let Some(doubled) = outcome::doubled(&trip.answer.sight, refund) {
-            let text = doubled.text.unwrap_or_default();
-            tracing::error!(text, "one key, two effects");
+        let effects = outcome::effects(&trip.answer.sight, refund);
+        if effects > 1 {
+            tracing::error!(effects, "one key, several effects: the provider did not heed it");
         }
         let jitter = self.parts.ids.jitter();
         let change =
