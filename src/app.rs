@@ -166,7 +166,8 @@ pub struct App {
 /// Opens the store that a configuration names, migrated if it says so.
 pub(crate) async fn open_store(config: &Config, time: store::TimeSource) -> Result<SqlStore, Error> {
     let database = &config.database;
-    let options = sql::Options { time, connections_max: database.connections_max };
+    let acquire_timeout = Duration::from_millis(database.acquire_timeout_ms);
+    let options = sql::Options { time, connections_max: database.connections_max, acquire_timeout };
     let store = SqlStore::connect(database.url.expose_secret(), options).await?;
     if database.migrate_on_start {
         store.migrate().await?;
@@ -203,18 +204,18 @@ impl App {
             },
             drain.clone(),
         );
-        let dispatcher = Dispatcher::new(Parts {
+        let parts = Parts {
             store: Arc::clone(&store),
             clock: seams.clock,
             ids: seams.ids,
             interrupt: seams.interrupt,
-            lines,
             settings: dispatch::Settings {
                 worker: config.dispatch.worker_name.clone(),
                 lease: Duration::from_millis(config.dispatch.lease_ms),
                 poll: Duration::from_millis(config.dispatch.poll_ms),
             },
-        });
+        };
+        let dispatcher = Dispatcher::new(parts, lines);
         let asked = config.server.listen;
         let bind_error = |source| Error::Bind { address: asked, source };
         let listener = TcpListener::bind(asked).await.map_err(bind_error)?;

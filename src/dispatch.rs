@@ -70,8 +70,6 @@ pub struct Parts {
     pub ids: Arc<dyn Ids>,
     /// Where a test may end the process.
     pub interrupt: Arc<dyn Interrupt>,
-    /// The accounts.
-    pub lines: Vec<Line>,
     /// The settings.
     pub settings: Settings,
 }
@@ -84,9 +82,9 @@ pub struct Dispatcher {
 }
 
 impl Dispatcher {
-    /// The engine, at rest.
-    pub fn new(parts: Parts) -> Self {
-        let lines = parts.lines.iter().map(|l| (l.account.identity.name.clone(), l.clone())).collect();
+    /// The engine for these accounts, at rest.
+    pub fn new(parts: Parts, lines: Vec<Line>) -> Self {
+        let lines = lines.into_iter().map(|l| (l.account.identity.name.clone(), l)).collect();
         Self { parts: Arc::new(parts), lines, tasks: TaskTracker::new() }
     }
 

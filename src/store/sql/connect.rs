@@ -33,11 +33,17 @@ pub struct Options {
     pub time: TimeSource,
     /// Connections to PostgreSQL; SQLite always has one.
     pub connections_max: u32,
+    /// How long a call waits for a free connection before the database counts as away.
+    pub acquire_timeout: Duration,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { time: TimeSource::Database, connections_max: CONNECTIONS_MAX }
+        Self {
+            time: TimeSource::Database,
+            connections_max: CONNECTIONS_MAX,
+            acquire_timeout: Duration::from_millis(ACQUIRE_TIMEOUT_MS),
+        }
     }
 }
 
@@ -50,8 +56,8 @@ pub(super) struct Opened {
 pub(super) async fn open(url: &str, options: &Options) -> Result<Opened> {
     let mut connect = ConnectOptions::new(url);
     connect
-        .acquire_timeout(Duration::from_millis(ACQUIRE_TIMEOUT_MS))
-        .connect_timeout(Duration::from_millis(ACQUIRE_TIMEOUT_MS))
+        .acquire_timeout(options.acquire_timeout)
+        .connect_timeout(options.acquire_timeout)
         .sqlx_logging(false);
     if url.starts_with("sqlite:") {
         open_sqlite(url, connect).await

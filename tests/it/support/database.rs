@@ -121,6 +121,7 @@ impl TestDatabase {
 }
 
 async fn connect(url: &str, clock: &ManualClock) -> SqlStore {
-    let options = Options { time: clock.time_source(), connections_max: CONNECTIONS_MAX };
+    let options =
+        Options { time: clock.time_source(), connections_max: CONNECTIONS_MAX, ..Options::default() };
     SqlStore::connect(url, options).await.unwrap()
 }
