@@ -96,6 +96,8 @@ impl Error {
                     provider::Error::BaseUrl(_)
                     | provider::Error::Merchant(_)
                     | provider::Error::Secret
+                    | provider::Error::Key(_)
+                    | provider::Error::HeaderName(_)
                     | provider::Error::Header { .. }
                     | provider::Error::Limit(_),
                 ..
@@ -177,7 +179,13 @@ pub(crate) async fn open_store(config: &Config, time: store::TimeSource) -> Resu
 
 /// The accounts of a configuration, without their clients.
 pub(crate) fn accounts_of(config: &Config) -> Result<Vec<Account>, Error> {
-    config.accounts.values().map(accounts::account).collect()
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    config.accounts.values().map(|account| accounts::account(account, &clock)).collect()
+}
+
+/// The accounts of a configuration, with their clients.
+pub(crate) fn lines_of(config: &Config, clock: &Arc<dyn Clock>) -> Result<Vec<Line>, Error> {
+    config.accounts.values().map(|account| accounts::line(account, clock)).collect()
 }
 
 impl App {
@@ -186,7 +194,7 @@ impl App {
     /// # Errors
     /// Whatever keeps the service from starting; nothing listens then.
     pub async fn build(config: &Config, seams: Seams) -> Result<Self, Error> {
-        let lines: Vec<Line> = config.accounts.values().map(accounts::line).collect::<Result<_, _>>()?;
+        let lines: Vec<Line> = lines_of(config, &seams.clock)?;
         let store: Arc<dyn Store> = Arc::new(open_store(config, seams.store_time).await?);
         store.ready().await?;
         let identities: Vec<_> = lines.iter().map(|l| l.account.identity.clone()).collect();

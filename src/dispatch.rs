@@ -123,8 +123,8 @@ impl Dispatcher {
     async fn claim(&self) -> store::Result<usize> {
         let rooms: Vec<_> = self
             .lines
-            .iter()
-            .map(|(name, line)| (name.clone(), line.permits.available_permits()))
+            .values()
+            .map(|line| (line.account.clone(), line.permits.available_permits()))
             .filter(|(_, room)| *room > 0)
             .collect();
         if rooms.is_empty() {
@@ -138,14 +138,15 @@ impl Dispatcher {
         let claimed = self.parts.store.claim(&ask).await?;
         let mut started = 0;
         for claimed in claimed {
-            let Some(line) = self.lines.get(&claimed.refund.content.account) else { continue };
-            match Arc::clone(&line.permits).try_acquire_owned() {
-                Ok(permit) => {
-                    started += 1;
-                    self.start(claimed, line.clone(), asked_at, permit);
-                }
-                // More came than asked for (takeovers do): the lease runs out or goes back.
-                Err(_) => self.parts.store.release(&[claimed.lease]).await?,
+            let Some(first) = claimed.members.first() else { continue };
+            let Some(line) = self.lines.get(&first.refund.content.account) else { continue };
+            if let Ok(permit) = Arc::clone(&line.permits).try_acquire_owned() {
+                started += 1;
+                self.start(claimed, line.clone(), asked_at, permit);
+            } else {
+                // More came than asked for (takeovers do): the leases go back.
+                let leases: Vec<_> = claimed.members.into_iter().map(|held| held.lease).collect();
+                self.parts.store.release(&leases).await?;
             }
         }
         Ok(started)

@@ -7,6 +7,7 @@ pub mod account;
 pub mod admission;
 pub mod answer;
 pub mod attempt;
+pub mod batch;
 pub mod content;
 pub mod decision;
 pub mod event;

@@ -3,15 +3,28 @@
 use async_trait::async_trait;
 
 use crate::domain::account::Capabilities;
-use crate::domain::answer::{Answer, LookupAnswer};
+use crate::domain::answer::{Answer, Evidence, LookupAnswer, Signal};
 use crate::domain::refund::Refund;
 
 pub mod afterpay;
+pub mod airalo;
 pub mod assumption;
 mod error;
 pub mod http;
+mod json;
+pub mod moyasar;
+pub mod worldline;
 
 pub use error::Error;
+
+/// Why a send cannot be made now: the token could not be had.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unready {
+    /// The record of the round trip.
+    pub evidence: Evidence,
+    /// What it tells of the account.
+    pub signals: Vec<Signal>,
+}
 
 /// One account at one provider.
 ///
@@ -21,10 +34,17 @@ pub trait Provider: Send + Sync + 'static {
     /// What this account can do.
     fn capabilities(&self) -> &Capabilities;
 
+    /// Gets ready what a send needs before it spends a slot: a token that is not about to expire. `Some`
+    /// says why it is not ready; nothing was asked of any refund.
+    async fn prepare(&self) -> Option<Unready> {
+        None
+    }
+
     /// One round trip that asks the provider to give money back for these refunds (one, unless the provider
     /// takes batches). The answer has one face per refund, in order.
     async fn send(&self, refunds: &[Refund], resend_count: u32) -> Answer;
 
-    /// One round trip that reads the order of a refund.
+    /// Reads the order of a refund, or of its eSIMs: one round trip, or one per eSIM. Says what was seen,
+    /// and what it means for this refund by the provider's rules and by the refund's baseline and items.
     async fn look_up(&self, refund: &Refund) -> LookupAnswer;
 }

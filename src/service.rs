@@ -4,6 +4,7 @@ mod clock;
 mod create;
 mod get;
 mod interrupt;
+mod rules;
 mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,7 +15,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::account::Account;
-use crate::domain::id::{AccountName, CallerName, RefundId};
+use crate::domain::id::{AccountName, CallerName, Iccid, RefundId};
 use crate::domain::money::Currency;
 use crate::store::{self, Store};
 
@@ -68,6 +69,12 @@ pub enum Error {
     AmountExceedsRemaining {
         /// What remains.
         remaining_minor: i64,
+    },
+    /// An eSIM is in another refund that is open or succeeded.
+    #[error("the eSIM {iccid} is in another refund")]
+    EsimTaken {
+        /// The eSIM.
+        iccid: Iccid,
     },
     /// `expected_remaining` does not hold.
     #[error("expected_remaining does not hold")]

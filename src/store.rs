@@ -16,7 +16,7 @@ use async_trait::async_trait;
 use tokio::sync::broadcast;
 
 use crate::domain::account::{Account, AccountIdentity};
-use crate::domain::admission::AccountState;
+use crate::domain::admission::{AccountState, Rate};
 use crate::domain::answer::{OrderSnapshot, Signal};
 use crate::domain::attempt::Attempt;
 use crate::domain::attempt::AttemptEnd;
@@ -108,17 +108,27 @@ pub struct ClaimAsk {
     pub worker: String,
     /// How long the lease is.
     pub lease: Duration,
-    /// Per account, for how many refunds there is room.
-    pub rooms: Vec<(AccountName, usize)>,
+    /// Per account, for how many calls there is room.
+    pub rooms: Vec<(Account, usize)>,
 }
 
 /// A refund whose time has come, leased.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Claimed {
+pub struct Held {
     /// The refund as it stands.
     pub refund: Refund,
     /// The right to work on it.
     pub lease: Lease,
+}
+
+/// Work for one call: one refund, or several unsent ones of an account that takes them together and that
+/// agree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claimed {
+    /// The refunds, oldest first.
+    pub members: Vec<Held>,
+    /// How the account stood at the claim.
+    pub account_state: AccountState,
     /// Handed out alone, to see whether the account or the provider has recovered.
     pub probe: bool,
     /// Whether a worker that lost its lease had it before.
@@ -251,9 +261,16 @@ pub trait Store: Send + Sync + 'static {
     /// Gives leases back: the refunds are due at once. A lease that was lost is left alone.
     async fn release(&self, leases: &[Lease]) -> Result<()>;
 
-    /// One transaction: checks the lease, tells the guard what the preflight saw, asks
-    /// `domain::decision::begin`, and either writes intent, slot and SENDING, or that it waits or has failed.
-    async fn begin(&self, lease: &Lease, intent: &Intent, account: &Account) -> Result<Begun>;
+    /// One transaction for all members of a call: checks their leases, tells the guards what the preflights
+    /// saw, asks `domain::decision::begin`, and writes one intent, one slot and SENDING for those who go,
+    /// and for the others that they wait or have failed. A member whose lease was lost is left out.
+    async fn begin(&self, leases: &[Lease], intent: &Intent, account: &Account) -> Result<Vec<Begun>>;
+
+    /// How long until a budget has a slot; `None` if it has one now.
+    async fn next_slot(&self, rate: &Rate) -> Result<Option<Duration>>;
+
+    /// Spends a slot of a budget that is not a send's; `Some` says how long until there is one.
+    async fn spend(&self, rate: &Rate) -> Result<Option<Duration>>;
 
     /// One transaction: the end of a round trip, each member's change, the guard, the account. A member whose
     /// lease was lost is not changed, and then the round trip is kept as late evidence.

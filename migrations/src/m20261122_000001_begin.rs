@@ -19,7 +19,7 @@ impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         dialect::run(manager, &[REFUNDS]).await?;
         dialect::run(manager, REFUND_INDEXES).await?;
-        dialect::run(manager, &[IDEMPOTENCY_KEYS, GUARDS]).await?;
+        dialect::run(manager, &[IDEMPOTENCY_KEYS, GUARDS, ICCID_CLAIMS]).await?;
         dialect::run(manager, ATTEMPTS).await?;
         dialect::run(manager, EVENTS).await?;
         dialect::run(manager, &[ACCOUNTS, RATE_BUDGETS]).await
@@ -68,6 +68,9 @@ CREATE TABLE refunds (
     sequence {int} NOT NULL CHECK (sequence >= 1),
     sends {int} NOT NULL CHECK (sends >= 0),
     idle_steps {int} NOT NULL CHECK (idle_steps >= 0),
+    baseline {json},
+    items {json},
+    alone {bool} NOT NULL,
     planned_us {int},
     overdue_us {int},
 
@@ -135,6 +138,10 @@ const REFUND_INDEXES: &[&str] = &[
      WHERE due_us IS NOT NULL AND state <> 'pending'",
     "CREATE INDEX refunds_sending_due ON refunds (due_us) WHERE state = 'sending'",
     "CREATE INDEX refunds_order ON refunds (provider, merchant, order_key) WHERE order_key IS NOT NULL",
+    "CREATE INDEX refunds_order_busy ON refunds (provider, merchant, order_key)
+     WHERE order_key IS NOT NULL AND state IN ('sending', 'unknown', 'in_review')",
+    "CREATE INDEX refunds_order_waiting ON refunds (provider, merchant, order_key)
+     WHERE order_key IS NOT NULL AND wait = 'order'",
 ];
 
 const IDEMPOTENCY_KEYS: &str = "
@@ -156,6 +163,16 @@ CREATE TABLE guards (
     external_minor {int} NOT NULL CHECK (external_minor >= 0),
     own_minor {int} NOT NULL CHECK (own_minor >= 0),
     PRIMARY KEY (provider, merchant, order_key)
+) {strict}";
+
+/// One claim per eSIM of a company: its key is the law that no two living refunds hold one eSIM.
+const ICCID_CLAIMS: &str = "
+CREATE TABLE iccid_claims (
+    provider TEXT NOT NULL,
+    merchant TEXT NOT NULL,
+    iccid TEXT NOT NULL,
+    refund_id {uuid} NOT NULL REFERENCES refunds (id),
+    PRIMARY KEY (provider, merchant, iccid)
 ) {strict}";
 
 const ATTEMPTS: &[&str] = &[
@@ -242,6 +259,7 @@ CREATE TABLE accounts (
     throttled_until_us {int},
     retry_spent_milli {int} NOT NULL CHECK (retry_spent_milli >= 0),
     retry_reckoned_us {int},
+    key_heeded {bool},
     CONSTRAINT accounts_pause_is_whole CHECK ((paused_by IS NULL) = (paused_note IS NULL)
         AND (paused_by IS NOT NULL OR paused_until_us IS NULL)),
     CONSTRAINT accounts_block_is_whole CHECK ((blocked_cause IS NULL) = (blocked_since_us IS NULL)

@@ -3,19 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use url::Url;
-
 use crate::config::accounts as configured;
 use crate::dispatch::Line;
 use crate::domain::account::{Account, AccountIdentity, Capabilities, ProviderKind};
 use crate::domain::admission::{AdmissionPolicy, Rate};
 use crate::domain::id::AccountName;
-use crate::domain::money::Currency;
 use crate::domain::plan::Schedule;
-use crate::provider::Provider;
-use crate::provider::afterpay::{self, Afterpay};
+use crate::service::Clock;
 
 use super::Error;
+
+mod clients;
+
+use clients::Client;
 
 /// Resends that may be spent at once.
 const RETRY_TOKENS_MAX: u32 = 500;
@@ -28,47 +28,15 @@ const OVERDUE_AFTER_WINDOW: Duration = Duration::from_hours(1);
 /// How long a review may take before somebody is told.
 const REVIEW_OVERDUE_AFTER: Duration = Duration::from_hours(7 * 24);
 
-/// What the client of a provider needs to be built.
-enum Client {
-    Afterpay(Box<afterpay::Settings>),
-}
-
-impl Client {
-    fn of(account: &configured::Account) -> Result<Self, Error> {
-        match account.provider {
-            configured::Provider::Afterpay => afterpay_settings(account).map(|s| Self::Afterpay(Box::new(s))),
-            configured::Provider::Airalo
-            | configured::Provider::Worldline
-            | configured::Provider::Moyasar => {
-                let rule = format!("{} has no client in this version", account.provider.as_str());
-                Err(Error::Setting { key: format!("accounts.{}.provider", account.name), rule })
-            }
-        }
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        match self {
-            Self::Afterpay(settings) => afterpay::capabilities(settings),
-        }
-    }
-
-    fn build(self, account: &configured::Account) -> Result<Arc<dyn Provider>, Error> {
-        let provider_error = |source| Error::Provider { account: account.name.clone(), source };
-        match self {
-            Self::Afterpay(settings) => Ok(Arc::new(Afterpay::new(*settings).map_err(provider_error)?)),
-        }
-    }
-}
-
 /// An account without its client.
-pub(super) fn account(account: &configured::Account) -> Result<Account, Error> {
-    Ok(described(account, Client::of(account)?.capabilities(), identity(account)?))
+pub(super) fn account(account: &configured::Account, clock: &Arc<dyn Clock>) -> Result<Account, Error> {
+    described(account, Client::of(account, clock)?.capabilities(), identity(account)?)
 }
 
 /// An account with its client.
-pub(super) fn line(account: &configured::Account) -> Result<Line, Error> {
-    let client = Client::of(account)?;
-    let described = described(account, client.capabilities(), identity(account)?);
+pub(super) fn line(account: &configured::Account, clock: &Arc<dyn Clock>) -> Result<Line, Error> {
+    let client = Client::of(account, clock)?;
+    let described = described(account, client.capabilities(), identity(account)?)?;
     Ok(Line::new(described, client.build(account)?))
 }
 
@@ -92,14 +60,16 @@ fn described(
     account: &configured::Account,
     capabilities: Capabilities,
     identity: AccountIdentity,
-) -> Account {
+) -> Result<Account, Error> {
     let schedule = &account.schedule;
     let window = capabilities.resend_window.unwrap_or_default();
-    let rate = account.rate.map(|rate| Rate {
-        bucket: format!("{}/refund", account.name),
-        every: Duration::from_millis(rate.per_ms) / rate.requests.max(1),
-    });
-    Account {
+    let connect = millis(account.timeouts.connect_ms);
+    let rate = send_rate(account);
+    if let Some(age_max) = rate.as_ref().map(|rate| rate.slot_age_max).filter(|age_max| connect >= *age_max) {
+        let rule = format!("must be below {} ms, the age of a slot of `rate`", age_max.as_millis());
+        return Err(Error::Setting { key: format!("accounts.{}.timeouts.connect_ms", account.name), rule });
+    }
+    Ok(Account {
         identity,
         capabilities,
         concurrency_max: usize::try_from(account.concurrency_max).unwrap_or(usize::MAX),
@@ -113,6 +83,8 @@ fn described(
             unknown_overdue_after: window + OVERDUE_AFTER_WINDOW,
             review_overdue_after: REVIEW_OVERDUE_AFTER,
         },
+        connect,
+        lookup_rate: lookup_rate(account),
         admission: AdmissionPolicy {
             breaker_failures: schedule.breaker_failures,
             breaker_open: millis(schedule.breaker_open_ms),
@@ -123,30 +95,35 @@ fn described(
             retry_refill_per_s: RETRY_REFILL_PER_S,
             rate,
         },
+    })
+}
+
+/// The budget of sends. Airalo counts by egress address, so that accounts behind one share it.
+fn send_rate(account: &configured::Account) -> Option<Rate> {
+    let rate = account.rate?;
+    let bucket = match account.provider {
+        configured::Provider::Airalo => format!("egress {}/refund", account.airalo.egress),
+        configured::Provider::Afterpay | configured::Provider::Moyasar | configured::Provider::Worldline => {
+            format!("{}/refund", account.name)
+        }
+    };
+    Some(Rate::of_sends(bucket, every(rate)))
+}
+
+fn lookup_rate(account: &configured::Account) -> Option<Rate> {
+    match account.provider {
+        configured::Provider::Airalo => {
+            let rate = account.airalo.lookup_rate;
+            Some(Rate::of_lookups(format!("{}/orders", account.name), every(rate)))
+        }
+        configured::Provider::Afterpay | configured::Provider::Moyasar | configured::Provider::Worldline => {
+            None
+        }
     }
 }
 
-fn afterpay_settings(account: &configured::Account) -> Result<afterpay::Settings, Error> {
-    let fault =
-        |key: &str, rule: String| Error::Setting { key: format!("accounts.{}.{key}", account.name), rule };
-    let base_url = Url::parse(&account.base_url).map_err(|e| fault("base_url", e.to_string()))?;
-    let site = account.site_url.as_deref().unwrap_or_default();
-    let user_agent = afterpay::user_agent(&account.merchant, site);
-    let mut settings =
-        afterpay::Settings::new(base_url, account.merchant.clone(), account.secret.clone(), user_agent);
-    settings.connect = millis(account.timeouts.connect_ms);
-    settings.read = millis(account.timeouts.read_ms);
-    settings.lookup_read = millis(account.timeouts.lookup_read_ms);
-    settings.resend_window = Duration::from_secs(account.resend_window_s);
-    if let Some(days) = account.refund_window_days {
-        settings.refund_window = Duration::from_hours(u64::from(days) * 24);
-    }
-    settings.currencies = account
-        .currencies
-        .iter()
-        .map(|code| Currency::parse(code).map_err(|rule| fault("currencies", rule.0)))
-        .collect::<Result<_, _>>()?;
-    Ok(settings)
+fn every(rate: configured::Rate) -> Duration {
+    millis(rate.per_ms) / rate.requests.max(1)
 }
 
 fn millis(ms: u64) -> Duration {

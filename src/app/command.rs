@@ -12,7 +12,7 @@ use crate::domain::timestamp::Timestamp;
 use crate::store::{Store, TimeSource};
 use crate::telemetry;
 
-use super::{App, Error, Seams, accounts, accounts_of, open_store};
+use super::{App, Error, Seams, accounts_of, lines_of, open_store};
 
 #[cfg(feature = "sandbox")]
 mod dev;
@@ -116,9 +116,9 @@ async fn serve(config: &Config, ready: impl FnOnce(&App) -> Result<(), Error>) -
 
 /// What `serve` would refuse besides what the configuration's own rules do, without touching anything.
 fn check(config: &Config) -> Result<(), Error> {
-    Seams::of(config)?;
+    let seams = Seams::of(config)?;
     telemetry::check(&telemetry_settings(config))?;
-    config.accounts.values().try_for_each(|account| accounts::line(account).map(|_| ()))
+    lines_of(config, &seams.clock).map(|_| ())
 }
 
 fn telemetry_settings(config: &Config) -> telemetry::Settings {

@@ -12,14 +12,18 @@ use super::secret::{self, Choice};
 use super::source::Source;
 use super::value;
 
+pub mod airalo;
 mod base_url;
 pub mod provider;
 pub mod schedule;
 pub mod timeouts;
+pub mod worldline;
 
+pub use airalo::Airalo;
 pub use provider::Provider;
 pub use schedule::Schedule;
 pub use timeouts::Timeouts;
+pub use worldline::Worldline;
 
 /// Longest name of an account, characters.
 pub const ACCOUNT_NAME_MAX: usize = 64;
@@ -57,6 +61,10 @@ pub struct Account {
     pub currencies: BTreeSet<String>,
     /// The merchant's site, which Afterpay wants in `User-Agent`.
     pub site_url: Option<String>,
+    /// What only accounts at Airalo have.
+    pub airalo: Airalo,
+    /// What only accounts at Worldline have.
+    pub worldline: Worldline,
     /// When to try, look and probe again.
     pub schedule: Schedule,
 }
@@ -69,6 +77,13 @@ pub struct Rate {
     pub requests: u32,
     /// In how many milliseconds.
     pub per_ms: u64,
+}
+
+impl Rate {
+    fn check(self, key: &str, faults: &mut Faults) {
+        faults.within(&format!("{key}.requests"), self.requests, &(1..=1_000_000));
+        faults.within(&format!("{key}.per_ms"), self.per_ms, &(1..=86_400_000));
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -89,6 +104,8 @@ struct Section {
     rate: Option<Rate>,
     currencies: Option<BTreeSet<String>>,
     site_url: Option<String>,
+    airalo: Option<Airalo>,
+    worldline: Option<Worldline>,
     schedule: Schedule,
 }
 
@@ -129,13 +146,20 @@ impl Section {
         let base_url = base_url::checked(&format!("{key}.base_url"), &base_url, faults);
         let merchant = required(&format!("{key}.merchant"), self.merchant, faults);
         if let Some(rate) = &self.rate {
-            faults.within(&format!("{key}.rate.requests"), rate.requests, &(1..=1_000_000));
-            faults.within(&format!("{key}.rate.per_ms"), rate.per_ms, &(1..=86_400_000));
+            rate.check(&format!("{key}.rate"), faults);
         }
         let Some(provider) = self.provider else {
             faults.missing(&format!("{key}.provider"));
             return None;
         };
+        for (part, given, of) in [
+            ("airalo", self.airalo.is_some(), Provider::Airalo),
+            ("worldline", self.worldline.is_some(), Provider::Worldline),
+        ] {
+            if given && provider != of {
+                faults.add(format!("{key}.{part}"), format!("is of no use at {}", provider.as_str()));
+            }
+        }
         let limits = provider.limits();
         if limits.needs_key_id && self.key_id.is_none() {
             faults.missing(&format!("{key}.key_id"));
@@ -160,9 +184,13 @@ impl Section {
             rate: self.rate.or(limits.rate),
             currencies: self.currencies.unwrap_or_else(|| limits.currencies()),
             site_url: self.site_url,
+            airalo: self.airalo.unwrap_or_default(),
+            worldline: self.worldline.unwrap_or_default(),
             schedule: self.schedule,
         };
         account.schedule.check(key, short, faults);
+        account.airalo.check(key, faults);
+        account.worldline.check(key, faults);
         account.check(key, &limits, faults);
         Some(account)
     }

@@ -2,21 +2,91 @@
 
 use std::path::Path;
 
+use config::ValueKind;
+
 use super::callers::{Accounts, Caller, Callers, Right, TokenHash};
 use super::source::Defaults;
 use super::{Config, Environment, Error, Fault};
 
-/// The account that `dev` has.
-pub const ACCOUNT: &str = "afterpay";
+/// An account that `dev` has: its name is its provider's.
+struct Account {
+    name: &'static str,
+    merchant: &'static str,
+    /// At the imitated provider.
+    secret: &'static str,
+    /// What `secret` is taken from, so that another one may be set.
+    secret_variable: &'static str,
+}
 
-/// Its merchant at the imitated provider: the example of Afterpay's own documents.
-pub const MERCHANT: &str = "600032000";
+impl Account {
+    fn values(&self, sandbox_base_url: &str) -> Vec<(String, ValueKind)> {
+        let name = self.name;
+        let own: &[(&str, ValueKind)] = match name {
+            "afterpay" => &[("site_url", "http://localhost".into())],
+            "airalo" => &[
+                ("key_id", AIRALO_CLIENT_ID.into()),
+                ("rate.requests", 1_i64.into()),
+                ("rate.per_ms", AIRALO_WINDOW_MS.into()),
+                ("allow_short_timeouts", true.into()),
+                ("timeouts.connect_ms", AIRALO_CONNECT_MS.into()),
+                ("airalo.lookup_rate.requests", 5_i64.into()),
+                ("airalo.lookup_rate.per_ms", 1_000_i64.into()),
+            ],
+            "worldline" => &[("worldline.request_id_confirmed", true.into())],
+            _ => &[],
+        };
+        let checks: Vec<i64> = CHECKS_MS.to_vec();
+        let common = [
+            ("provider", name.into()),
+            ("base_url", format!("{sandbox_base_url}/{name}").into()),
+            ("merchant", self.merchant.into()),
+            ("secret_env", self.secret_variable.into()),
+            ("schedule.first_check_ms", 1_000_i64.into()),
+            ("schedule.backoff_base_ms", 200_i64.into()),
+            ("schedule.check_schedule_ms", checks.into()),
+        ];
+        let all = common.into_iter().chain(own.iter().cloned());
+        all.map(|(key, value)| (format!("accounts.{name}.{key}"), value)).collect()
+    }
+}
 
-/// Its secret at the imitated provider.
-pub const SECRET: &str = "sandbox-secret";
+/// One at each imitated provider; the merchants are examples of the providers' own documents where they have
+/// such.
+const ACCOUNTS: [Account; 4] = [
+    Account {
+        name: "afterpay",
+        merchant: "600032000",
+        secret: "sandbox-secret",
+        secret_variable: "REFUNDS_DEV_AFTERPAY_SECRET",
+    },
+    Account {
+        name: "airalo",
+        merchant: "sandbox-company",
+        secret: "sandbox-secret",
+        secret_variable: "REFUNDS_DEV_AIRALO_SECRET",
+    },
+    Account {
+        name: "moyasar",
+        merchant: "sandbox-merchant",
+        secret: "sandbox-key",
+        secret_variable: "REFUNDS_DEV_MOYASAR_SECRET",
+    },
+    Account {
+        name: "worldline",
+        merchant: "1570616552",
+        secret: "sandbox-token",
+        secret_variable: "REFUNDS_DEV_WORLDLINE_SECRET",
+    },
+];
 
-/// The variable that [`SECRET`] is taken from, so that another one may be set.
-pub const SECRET_VARIABLE: &str = "REFUNDS_DEV_SECRET";
+/// The client id of the imitated Airalo.
+const AIRALO_CLIENT_ID: &str = "sandbox-client";
+/// The imitated Airalo takes one refund call in this time.
+const AIRALO_WINDOW_MS: i64 = 2_000;
+/// A slot of that window is no older than this when its call begins, connection included.
+const AIRALO_CONNECT_MS: i64 = 1_000;
+/// The imitated reviewers take seconds, not days.
+const CHECKS_MS: [i64; 5] = [1_000, 2_000, 5_000, 60_000, 3_600_000];
 
 /// The name of the caller that creates refunds; a call without a token is its call.
 pub const CALLER: &str = "dev";
@@ -56,25 +126,19 @@ impl Config {
             return Err(Error::Invalid(vec![Fault { key: "database.url".to_owned(), rule }]));
         };
         let database = database.replace('%', "%25").replace('?', "%3f").replace('#', "%23");
-        let defaults = Defaults {
-            values: vec![
-                ("server.drain_delay_ms", 0_i64.into()),
-                ("database.url", format!("sqlite:{database}?mode=rwc").into()),
-                ("database.migrate_on_start", true.into()),
-                ("callers.default_caller", CALLER.into()),
-                ("accounts.afterpay.provider", "afterpay".into()),
-                ("accounts.afterpay.base_url", format!("{sandbox_base_url}/afterpay").into()),
-                ("accounts.afterpay.merchant", MERCHANT.into()),
-                ("accounts.afterpay.secret_env", SECRET_VARIABLE.into()),
-                ("accounts.afterpay.site_url", "http://localhost".into()),
-                ("accounts.afterpay.schedule.first_check_ms", 1_000_i64.into()),
-                ("accounts.afterpay.schedule.backoff_base_ms", 200_i64.into()),
-                ("telemetry.log_format", "text".into()),
-            ],
-            callers: Some(callers()),
-        };
         let mut environment = environment.clone();
-        environment.or_insert(SECRET_VARIABLE, SECRET);
+        let mut values = vec![
+            ("server.drain_delay_ms".to_owned(), 0_i64.into()),
+            ("database.url".to_owned(), format!("sqlite:{database}?mode=rwc").into()),
+            ("database.migrate_on_start".to_owned(), true.into()),
+            ("callers.default_caller".to_owned(), CALLER.into()),
+            ("telemetry.log_format".to_owned(), "text".into()),
+        ];
+        for account in ACCOUNTS {
+            values.extend(account.values(sandbox_base_url));
+            environment.or_insert(account.secret_variable, account.secret);
+        }
+        let defaults = Defaults { values, callers: Some(callers()) };
         Self::read(&defaults, None, &environment)
     }
 }
@@ -110,8 +174,11 @@ mod tests {
         assert!(config.database.url.expose_secret().starts_with("sqlite:/"));
         assert_eq!(config.callers.default_caller().unwrap().name, CALLER);
         assert_eq!(config.testing, Testing { kill_at: Some("after_intent".into()), kill_after_hits: 1 });
-        let account = &config.accounts[ACCOUNT];
-        assert_eq!((account.merchant.as_str(), account.secret.expose_secret()), (MERCHANT, SECRET));
+        assert_eq!(config.accounts.len(), ACCOUNTS.len());
+        for Account { name, merchant, secret, .. } in ACCOUNTS {
+            let account = &config.accounts[name];
+            assert_eq!((account.merchant.as_str(), account.secret.expose_secret()), (merchant, secret));
+        }
         let find = |token: &str| config.callers.find(&Sha256::digest(token).into()).unwrap();
         assert_eq!(find(CALLER_TOKEN).name, CALLER);
         assert!(!find(CALLER_TOKEN).may(Right::Operate));

@@ -14,7 +14,7 @@ use super::{Environment, Error, PREFIX, SEPARATOR};
 /// What a command says before file and environment do.
 #[derive(Debug, Default)]
 pub(super) struct Defaults {
-    pub(super) values: Vec<(&'static str, ValueKind)>,
+    pub(super) values: Vec<(String, ValueKind)>,
     pub(super) callers: Option<Callers>,
 }
 
@@ -34,7 +34,7 @@ impl Source {
         let merged = |error| Error::Unmerged(Box::new(error));
         let mut layers = config::Config::builder();
         for (key, kind) in &defaults.values {
-            layers = layers.set_default(*key, Value::new(None, kind.clone())).map_err(merged)?;
+            layers = layers.set_default(key, Value::new(None, kind.clone())).map_err(merged)?;
         }
         if let Some(path) = file {
             layers = layers.add_source(File::from_str(&text(path)?, FileFormat::Toml));

@@ -1,4 +1,5 @@
-//! Keeps a lease while its worker works, and knows on a clock that counts suspension how much of it is left.
+//! Keeps the leases of a call while its worker works, and knows on a clock that counts suspension how much
+//! is left.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,25 +13,25 @@ use crate::store::{Lease, Store};
 /// A lease is renewed when this part of it has passed.
 const RENEW_AFTER_PART: u32 = 3;
 
-/// A lease that is being renewed.
+/// Leases that are being renewed together.
 pub(super) struct Keeper {
     clock: Arc<dyn Clock>,
-    /// When the lease surely ends, in milliseconds of boot time.
+    /// When they surely end, in milliseconds of boot time.
     ends_ms: Arc<AtomicU64>,
     lost: CancellationToken,
     stop: CancellationToken,
 }
 
-/// The lease was lost.
+/// A lease was lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Lost;
 
 impl Keeper {
-    /// Keeps a lease that was asked for at `asked_at` of boot time.
+    /// Keeps leases that were asked for at `asked_at` of boot time. Members of one call are lost together.
     pub(super) fn start(
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
-        lease: Lease,
+        leases: Vec<Lease>,
         length: Duration,
         asked_at: Duration,
     ) -> Self {
@@ -48,11 +49,14 @@ impl Keeper {
                     () = tokio::time::sleep(length / RENEW_AFTER_PART) => {}
                 }
                 let asked_at = clock.boottime();
-                match store.renew(std::slice::from_ref(&lease), length).await {
-                    Ok(held) if held == [true] => ends_ms.store(millis(asked_at + length), Ordering::SeqCst),
+                match store.renew(&leases, length).await {
+                    // One that was settled on the way is no longer held, and nobody misses it.
+                    Ok(held) if held.contains(&true) => {
+                        ends_ms.store(millis(asked_at + length), Ordering::SeqCst);
+                    }
                     Ok(_) => break,
                     Err(_) if millis(clock.boottime()) >= ends_ms.load(Ordering::SeqCst) => break,
-                    // The store is away: the lease still runs, and it may come back in time.
+                    // The store is away: the leases still run, and it may come back in time.
                     Err(_) => {}
                 }
             }
@@ -61,13 +65,13 @@ impl Keeper {
         keeper
     }
 
-    /// How much of the lease is surely left.
+    /// How much of the leases is surely left.
     pub(super) fn left(&self) -> Duration {
         let now_ms = millis(self.clock.boottime());
         Duration::from_millis(self.ends_ms.load(Ordering::SeqCst).saturating_sub(now_ms))
     }
 
-    /// Does `work`, unless the lease is lost before it ends: then it is dropped where it stands.
+    /// Does `work`, unless the leases are lost before it ends: then it is dropped where it stands.
     pub(super) async fn while_held<T>(&self, work: impl Future<Output = T>) -> Result<T, Lost> {
         tokio::select! {
             biased;

@@ -1,9 +1,7 @@
 //! From what a provider answered to what happens to the refund. Pure.
 
-use std::time::Duration;
-
 use crate::domain::account::Account;
-use crate::domain::answer::{Evidence, Face, FailurePhase, Sight, Signal, asked_quiet};
+use crate::domain::answer::{Evidence, Face, FailurePhase, Finding, Sight, Signal, asked_quiet};
 use crate::domain::plan::Jitter;
 use crate::domain::refund::{Change, Refund, Wait};
 
@@ -19,16 +17,19 @@ pub(super) fn of_face(
     let backoff = schedule.backoff(refund.idle_steps, jitter).max(asked_quiet(signals).unwrap_or_default());
     match face {
         Face::Succeeded(success) => Change::Confirm(success),
-        Face::InReview { reference } => Change::Review {
-            reference,
+        Face::InReview(review) => Change::Review {
+            review,
             delay: schedule.check(0, jitter),
             overdue_after: schedule.review_overdue_after,
         },
         Face::Declined { failure, conclusive } => {
             Change::Decline { failure, conclusive, delay: schedule.refusal_age_min }
         }
-        Face::NotSent => Change::NothingSent { wait: Wait::Backoff, delay: backoff },
-        Face::Blocked(_) => Change::NothingSent { wait: Wait::AccountBlocked, delay: Duration::ZERO },
+        Face::NotSent { alone } => Change::NothingSent { wait: Wait::Backoff, delay: backoff, alone },
+        // The account's own probe decides when it goes on, not the refund's clock.
+        Face::Blocked(_) => {
+            Change::NothingSent { wait: Wait::AccountBlocked, delay: std::time::Duration::ZERO, alone: false }
+        }
         Face::Unknown => unanswered(refund, account, signals, jitter),
     }
 }
@@ -36,16 +37,16 @@ pub(super) fn of_face(
 /// No usable answer came.
 pub(super) fn unanswered(refund: &Refund, account: &Account, signals: &[Signal], jitter: Jitter) -> Change {
     let schedule = &account.schedule;
+    let quiet = asked_quiet(signals).unwrap_or_default();
     Change::Unanswered {
-        delay: schedule.first_check(refund.idle_steps, jitter).max(asked_quiet(signals).unwrap_or_default()),
+        delay: schedule.first_check(refund.idle_steps, jitter).max(quiet),
         overdue_after: schedule.unknown_overdue_after,
     }
 }
 
-/// What a lookup of a refund in doubt says of it. `None`: it said nothing, the resend that may follow
-/// decides.
-pub(super) fn of_sight(
-    sight: &Sight,
+/// What a lookup says of a refund in doubt or in review.
+pub(super) fn of_finding(
+    finding: Finding,
     refund: &Refund,
     account: &Account,
     signals: &[Signal],
@@ -53,41 +54,40 @@ pub(super) fn of_sight(
 ) -> Change {
     let schedule = &account.schedule;
     let checks = refund.state.doubt().map_or(0, |d| d.checks);
-    let absent =
-        Change::Absent { delay: schedule.check(checks, jitter), refusal_age_min: schedule.refusal_age_min };
-    match sight {
-        Sight::Order(order) => order.success_of(refund).map_or(absent, Change::Confirm),
-        Sight::NoOrder => absent,
-        Sight::Nothing => {
-            let delay =
-                schedule.backoff(refund.idle_steps, jitter).max(asked_quiet(signals).unwrap_or_default());
-            Change::Wait { wait: waits_for(signals, Wait::Check), delay }
+    let next_check = schedule.check(checks, jitter);
+    match finding {
+        Finding::Succeeded(success) => Change::Confirm(success),
+        Finding::PartlySucceeded(success) => Change::ConfirmPart(success),
+        Finding::InReview(review) => {
+            Change::Review { review, delay: next_check, overdue_after: schedule.review_overdue_after }
         }
+        Finding::Declined(failure) => {
+            Change::Decline { failure, conclusive: true, delay: schedule.refusal_age_min }
+        }
+        Finding::Absent => Change::Absent { delay: next_check, refusal_age_min: schedule.refusal_age_min },
+        Finding::Nothing => blind(refund, account, signals, Wait::Check, jitter),
     }
 }
 
-/// A preflight that learned nothing: the refund waits, unsent.
-pub(super) fn of_blind_preflight(
+/// A look that taught nothing: the refund waits as it stands.
+pub(super) fn blind(
     refund: &Refund,
     account: &Account,
     signals: &[Signal],
+    otherwise: Wait,
     jitter: Jitter,
 ) -> Change {
-    let delay =
-        account.schedule.backoff(refund.idle_steps, jitter).max(asked_quiet(signals).unwrap_or_default());
-    Change::Wait { wait: waits_for(signals, Wait::Backoff), delay }
-}
-
-/// What a refund waits for whose account said this of itself.
-fn waits_for(signals: &[Signal], otherwise: Wait) -> Wait {
+    let quiet = asked_quiet(signals).unwrap_or_default();
+    let delay = account.schedule.backoff(refund.idle_steps, jitter).max(quiet);
     let blocked = signals.iter().any(|signal| matches!(signal, Signal::Block(_)));
-    if blocked { Wait::AccountBlocked } else { otherwise }
+    Change::Wait { wait: if blocked { Wait::AccountBlocked } else { otherwise }, delay }
 }
 
 /// The word for a change on the attempt that brought it.
 pub(super) fn word(change: &Change) -> &'static str {
     match change {
         Change::Confirm(_) => "succeeded",
+        Change::ConfirmPart(_) => "partially_succeeded",
         Change::Review { .. } => "in_review",
         Change::Decline { .. } | Change::Reject(_) => "declined",
         Change::NothingSent { wait: Wait::AccountBlocked, .. }
@@ -100,6 +100,15 @@ pub(super) fn word(change: &Change) -> &'static str {
     }
 }
 
+/// The word for a look that changes nothing by itself.
+pub(super) fn word_of_sight(sight: &Sight) -> &'static str {
+    match sight {
+        Sight::Order(_) | Sight::Esims(_) => "seen",
+        Sight::NoOrder => "no_order",
+        Sight::Nothing => "nothing_learned",
+    }
+}
+
 /// The evidence of an attempt that its own worker ended before the first byte.
 pub(super) fn before_send(why: &str) -> Evidence {
     Evidence {
@@ -107,11 +116,4 @@ pub(super) fn before_send(why: &str) -> Evidence {
         provider_text: Some(why.to_owned()),
         ..Evidence::default()
     }
-}
-
-/// How many effects an order lists for a refund. More than one says that the provider did not heed the key.
-pub(super) fn effects(sight: &Sight, refund: &Refund) -> usize {
-    let Sight::Order(order) = sight else { return 0 };
-    let id = refund.id.to_string();
-    order.refunds.iter().filter(|seen| seen.is_of(refund.key, &id)).count()
 }

@@ -4,15 +4,16 @@ use std::time::Duration;
 
 use tracing::Span;
 
-use crate::domain::answer::{Answer, Face, FailurePhase, LookupAnswer, Sight, Signal};
-use crate::domain::attempt::{Attempt, AttemptEnd, AttemptKind};
+use crate::domain::answer::{Answer, Face, FailurePhase, LookupAnswer, Signal};
+use crate::domain::attempt::{Attempt, AttemptEnd};
 use crate::domain::id::AttemptId;
-use crate::domain::refund::{Change, Refund};
-use crate::store::{self, AttemptRecord, Member, Record, Recorded};
+use crate::domain::refund::{Change, Refund, Wait};
+use crate::provider::Unready;
+use crate::store::{self, AttemptRecord, Held, Lease, Member, Record, Recorded};
 use crate::telemetry::{Chain, spans};
 
 use super::outcome;
-use super::worker::{Stop, Trip, Worker, trace_id};
+use super::worker::{Look, Stop, Worker, trace_id};
 
 /// How long an answer is tried to be recorded while the store is away; then the lease's end decides.
 const RECORD_TRIES_MAX: u32 = 120;
@@ -23,108 +24,124 @@ const FAILED: &[&str] = &["unknown", "not_sent", "blocked", "nothing_learned"];
 
 impl Worker {
     /// A step without a round trip.
-    pub(super) async fn settle(&self, change: Change) -> Result<(), Stop> {
-        let record = Record {
-            account: self.claimed.refund.content.account.clone(),
-            attempt: None,
-            members: vec![Member { lease: self.claimed.lease.clone(), change: Some(change), keep: false }],
-            signals: Vec::new(),
-            snapshot: None,
-            trace_id: trace_id(),
-        };
-        self.record(record).await.map(|_| ())
+    pub(super) async fn settle(&self, held: &Held, change: Change) -> Result<(), Stop> {
+        let record = self.record_of(vec![done(held.lease.clone(), change)]);
+        self.one(record).await.map(|_| ())
     }
 
+    /// The token for a send could not be had: nothing was asked of the refund, which waits as it stands.
+    pub(super) async fn settle_unready(&self, held: &Held, unready: &Unready) -> Result<(), Stop> {
+        let (account, jitter) = (&self.line.account, self.parts.ids.jitter());
+        let change = outcome::blind(&held.refund, account, &unready.signals, Wait::Backoff, jitter);
+        let evidence = &unready.evidence;
+        tracing::warn!(
+            http_status = evidence.http_status,
+            text = evidence.provider_text,
+            "no token for a send"
+        );
+        let mut record = self.record_of(vec![done(held.lease.clone(), change)]);
+        record.signals.clone_from(&unready.signals);
+        self.one(record).await.map(|_| ())
+    }
+
+    /// A look, with what it changes of the refund if anything; with `keep` the worker goes on with it.
     pub(super) async fn record_look(
         &self,
-        trip: Trip<LookupAnswer>,
-        kind: AttemptKind,
+        held: &Held,
+        look: Look,
         change: Option<Change>,
         keep: bool,
-    ) -> Result<Option<Refund>, Stop> {
-        let refund = &self.claimed.refund;
-        let Trip { answer: LookupAnswer { sight, evidence, signals }, started, took } = trip;
-        let outcome = match (&change, &sight) {
-            (Some(change), _) => outcome::word(change),
-            (None, Sight::Order(_)) => "seen",
-            (None, Sight::NoOrder) => "no_order",
-            (None, Sight::Nothing) => "nothing_learned",
-        };
-        let snapshot = match sight {
-            Sight::Order(order) => Some(order),
-            Sight::NoOrder | Sight::Nothing => None,
-        };
+    ) -> Result<Refund, Stop> {
+        let refund = &held.refund;
+        let Look { kind, answer, started, took } = look;
+        let LookupAnswer { sight, finding: _, evidence, signals } = answer;
+        let word = change.as_ref().map_or_else(|| outcome::word_of_sight(&sight), outcome::word);
+        let mut signals: Vec<Signal> = signals.into_iter().map(|s| readable(s, self.claimed.probe)).collect();
+        if let Some(effects) = sight.order().map(|order| order.effects_of(refund)).filter(|n| *n > 1) {
+            tracing::error!(effects, "one key, several effects: the provider does not heed it");
+            signals.push(Signal::KeyIgnored);
+        }
+        let ended = started.plus(took);
+        let end = AttemptEnd { ended, took, outcome: word.to_owned(), evidence, late: false };
         let attempt = Attempt {
             id: self.parts.ids.attempt_id(),
             kind,
             account: refund.content.account.clone(),
             members: vec![refund.id],
             started,
-            end: Some(AttemptEnd {
-                ended: started.plus(took),
-                took,
-                outcome: outcome.to_owned(),
-                evidence,
-                late: false,
-            }),
+            end: Some(end),
             trace_id: trace_id(),
             preflight: None,
         };
-        let record = Record {
-            account: refund.content.account.clone(),
-            attempt: Some(AttemptRecord::Whole(Box::new(attempt))),
-            members: vec![Member { lease: self.claimed.lease.clone(), change, keep }],
-            signals: signals.into_iter().map(|signal| readable(signal, self.claimed.probe)).collect(),
-            snapshot,
-            trace_id: trace_id(),
-        };
-        self.record(record).await.map(Some)
+        let mut record = self.record_of(vec![Member { lease: held.lease.clone(), change, keep }]);
+        record.attempt = Some(AttemptRecord::Whole(Box::new(attempt)));
+        record.signals = signals;
+        record.snapshot = sight.order().cloned();
+        self.one(record).await
     }
 
+    /// The answer to a send: each member's own face.
     pub(super) async fn record_answer(
         &self,
-        refund: &Refund,
+        leases: Vec<Lease>,
+        refunds: Vec<Refund>,
         attempt: AttemptId,
         answer: Answer,
         took: Duration,
     ) -> Result<(), Stop> {
-        let Answer { mut faces, evidence, signals } = answer;
-        let face = faces.pop().unwrap_or(Face::Unknown);
-        let jitter = self.parts.ids.jitter();
-        let change = outcome::of_face(face, refund, &self.line.account, &signals, jitter);
-        let started = refund.update_time;
-        let end = AttemptEnd {
-            ended: started.plus(took),
-            took,
-            outcome: outcome::word(&change).to_owned(),
-            evidence,
-            late: false,
-        };
-        let record = Record {
-            account: refund.content.account.clone(),
-            attempt: Some(AttemptRecord::End(attempt, end)),
-            members: vec![Member { lease: self.claimed.lease.clone(), change: Some(change), keep: false }],
-            signals,
+        let Answer { faces, evidence, signals } = answer;
+        let mut faces = faces.into_iter();
+        let mut words: Vec<&'static str> = Vec::new();
+        let mut members = Vec::with_capacity(refunds.len());
+        let started = refunds.first().map(|r| r.update_time);
+        for (lease, refund) in leases.into_iter().zip(&refunds) {
+            let face = faces.next().unwrap_or(Face::Unknown);
+            let jitter = self.parts.ids.jitter();
+            let change = outcome::of_face(face, refund, &self.line.account, &signals, jitter);
+            let word = outcome::word(&change);
+            if !words.contains(&word) {
+                words.push(word);
+            }
+            members.push(done(lease, change));
+        }
+        let mut record = self.record_of(members);
+        if let Some(started) = started {
+            let ended = started.plus(took);
+            let end = AttemptEnd { ended, took, outcome: words.join(","), evidence, late: false };
+            record.attempt = Some(AttemptRecord::End(attempt, end));
+        }
+        record.signals = signals;
+        let recorded = self.record(record).await?;
+        if recorded.contains(&Recorded::Stale) { Err(Stop::LeaseLost) } else { Ok(()) }
+    }
+
+    fn record_of(&self, members: Vec<Member>) -> Record {
+        Record {
+            account: self.line.account.identity.name.clone(),
+            attempt: None,
+            members,
+            signals: Vec::new(),
             snapshot: None,
             trace_id: trace_id(),
-        };
-        self.record(record).await.map(|_| ())
+        }
+    }
+
+    async fn one(&self, record: Record) -> Result<Refund, Stop> {
+        match self.record(record).await?.into_iter().next() {
+            Some(Recorded::Applied(refund)) => Ok(*refund),
+            Some(Recorded::Stale) | None => Err(Stop::LeaseLost),
+        }
     }
 
     /// Puts a step on record. What a provider answered is too dear to drop because the store is away for a
     /// moment; the fencing token makes a late try harmless.
-    async fn record(&self, record: Record) -> Result<Refund, Stop> {
+    async fn record(&self, record: Record) -> Result<Vec<Recorded>, Stop> {
         let mut tries = 0;
         loop {
             match self.parts.store.record(record.clone(), &self.line.account).await {
                 Ok(recorded) => {
-                    return match recorded.into_iter().next() {
-                        Some(Recorded::Applied(refund)) => {
-                            log_step(&refund, &record);
-                            Ok(*refund)
-                        }
-                        Some(Recorded::Stale) | None => Err(Stop::LeaseLost),
-                    };
+                    log_step(&recorded, &record, self.claimed.members.len() > 1);
+                    return Ok(recorded);
                 }
                 Err(error @ store::Error::Away { .. }) if tries < RECORD_TRIES_MAX => {
                     tries += 1;
@@ -137,32 +154,47 @@ impl Worker {
     }
 }
 
+fn done(lease: Lease, change: Change) -> Member {
+    Member { lease, change: Some(change), keep: false }
+}
+
 /// That a lookup was answered says less of the account than that a send was.
 fn readable(signal: Signal, probe: bool) -> Signal {
     match signal {
         Signal::Healthy => Signal::Readable { probe },
-        Signal::Readable { .. } | Signal::Block(_) | Signal::Throttle(_) | Signal::Trouble => signal,
+        Signal::Readable { .. }
+        | Signal::Block(_)
+        | Signal::Throttle(_)
+        | Signal::Trouble
+        | Signal::KeyHeeded
+        | Signal::KeyIgnored => signal,
     }
 }
 
-/// The canonical line of a step. Refund and account stand in the attempt's span, which it is written in.
-fn log_step(refund: &Refund, record: &Record) {
+/// The canonical line of a step, one per refund. The account stands in the attempt's span, which it is
+/// written in, and so does the refund where it is alone.
+fn log_step(recorded: &[Recorded], record: &Record, shared: bool) {
     let end = match &record.attempt {
         Some(AttemptRecord::End(_, end)) => Some(end),
         Some(AttemptRecord::Whole(attempt)) => attempt.end.as_ref(),
         None => None,
     };
-    if let Some(end) = end.filter(|end| FAILED.contains(&end.outcome.as_str())) {
-        spans::fail_attempt_span(&Span::current(), &end.outcome);
+    let words = end.map_or("", |end| end.outcome.as_str());
+    if let Some(failed) = words.split(',').find(|word| FAILED.contains(word)) {
+        spans::fail_attempt_span(&Span::current(), failed);
     }
-    tracing::info!(
-        caller = %refund.caller,
-        state = %refund.state.kind(),
-        outcome = end.map_or("settled", |e| e.outcome.as_str()),
-        http_status = end.and_then(|e| e.evidence.http_status),
-        provider_code = end.and_then(|e| e.evidence.provider_code.as_deref()),
-        failure_phase = end.and_then(|e| e.evidence.phase).map(FailurePhase::word),
-        took_ms = end.map(|e| u64::try_from(e.took.as_millis()).unwrap_or(u64::MAX)),
-        "step"
-    );
+    for recorded in recorded {
+        let Recorded::Applied(refund) = recorded else { continue };
+        tracing::info!(
+            refund.id = shared.then(|| tracing::field::display(refund.id)),
+            caller = %refund.caller,
+            state = %refund.state.kind(),
+            outcome = end.map_or("settled", |e| e.outcome.as_str()),
+            http_status = end.and_then(|e| e.evidence.http_status),
+            provider_code = end.and_then(|e| e.evidence.provider_code.as_deref()),
+            failure_phase = end.and_then(|e| e.evidence.phase).map(FailurePhase::word),
+            took_ms = end.map(|e| u64::try_from(e.took.as_millis()).unwrap_or(u64::MAX)),
+            "step"
+        );
+    }
 }

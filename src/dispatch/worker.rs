@@ -1,19 +1,20 @@
-//! One refund at work: decide the next step, take it, record it. Each step that changes anything is one
-//! transaction.
+//! One call at work: decide the next step of each refund in it, take it, record it. Each step that changes
+//! anything is one transaction.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tracing::{Instrument, Span};
 
-use crate::domain::answer::{Answer, Evidence, Face, FailurePhase, LookupAnswer, OrderSnapshot, Sight};
+use crate::domain::admission::SLOT_AGE_MAX;
+use crate::domain::answer::{Answer, Evidence, Face, FailurePhase, Finding, LookupAnswer, Sight};
 use crate::domain::attempt::AttemptKind;
 use crate::domain::decision::Intent;
 use crate::domain::plan::{Step, next_step};
-use crate::domain::refund::{Change, Refund, StateKind, Wait};
+use crate::domain::refund::{Change, StateKind, Wait};
 use crate::domain::timestamp::Timestamp;
 use crate::service::Point;
-use crate::store::{self, Begun, Claimed};
+use crate::store::{self, Begun, Claimed, Held, Lease};
 use crate::telemetry::propagation::{self, TraceContext};
 use crate::telemetry::{Chain, spans};
 
@@ -24,12 +25,13 @@ use super::{Line, Parts, outcome};
 const LEASE_LEFT_MIN: Duration = Duration::from_secs(5);
 /// Of a short lease at least this part must be left.
 const LEASE_LEFT_MIN_PART: u32 = 3;
-/// How long after the commit of an intent its first byte may leave.
-const SLOT_AGE_MAX: Duration = Duration::from_secs(5);
+/// The longest that a worker waits for a slot of the lookups' budget before it lets its refund wait instead:
+/// long enough for each refund of a full call to be looked at.
+const LOOK_WAIT_MAX: Duration = Duration::from_secs(30);
 /// How long a refund that waits for a person rests between looks.
 const PERSON_REST: Duration = Duration::from_hours(24);
 
-/// A refund at work.
+/// Refunds at work: one, or several that share a call.
 pub(super) struct Worker {
     pub(super) parts: Arc<Parts>,
     pub(super) line: Line,
@@ -57,38 +59,46 @@ impl From<Lost> for Stop {
     }
 }
 
-/// A round trip, with what is needed to put it on record.
-pub(super) struct Trip<T> {
-    pub(super) answer: T,
+/// A look at an order, with what is needed to put it on record.
+pub(super) struct Look {
+    pub(super) kind: AttemptKind,
+    pub(super) answer: LookupAnswer,
     pub(super) started: Timestamp,
     pub(super) took: Duration,
 }
 
+/// A refund that its preflight found fit to be sent.
+struct Fit<'a> {
+    held: &'a Held,
+    sight: Option<Sight>,
+    finding: Finding,
+}
+
 impl Worker {
     pub(super) fn new(parts: Arc<Parts>, line: Line, claimed: Claimed, asked_at: Duration) -> Self {
-        let keeper = Keeper::start(
-            Arc::clone(&parts.store),
-            Arc::clone(&parts.clock),
-            claimed.lease.clone(),
-            parts.settings.lease,
-            asked_at,
-        );
+        let leases = claimed.members.iter().map(|held| held.lease.clone()).collect();
+        let (store, clock) = (Arc::clone(&parts.store), Arc::clone(&parts.clock));
+        let keeper = Keeper::start(store, clock, leases, parts.settings.lease, asked_at);
         Self { parts, line, claimed, keeper }
     }
 
-    /// Works until the refund has to wait, is final, or the lease is lost: one attempt, and one trace of it.
+    /// Works until each refund has to wait, is final, or the lease is lost: one attempt, and one trace of it.
     pub(super) async fn run(self) {
-        let step = next_step(&self.claimed.refund, &self.line.account.capabilities, self.claimed.now);
-        let span = attempt_span(&self.claimed.refund, &step);
-        self.attempt(step).instrument(span).await;
+        let can = &self.line.account.capabilities;
+        let heeded = self.claimed.account_state.key_heeded;
+        let now = self.claimed.now;
+        let steps: Vec<Step> =
+            self.claimed.members.iter().map(|held| next_step(&held.refund, can, heeded, now)).collect();
+        let span = attempt_span(&self.claimed, &steps);
+        self.attempt(steps).instrument(span).await;
     }
 
-    async fn attempt(self, step: Step) {
+    async fn attempt(self, steps: Vec<Step>) {
         self.parts.interrupt.at(Point::AfterClaim);
         if self.claimed.taken_over {
             tracing::warn!("a lease ran out and was taken over");
         }
-        match self.take(step).await {
+        match self.take(steps).await {
             Ok(()) => {}
             Err(Stop::LeaseLost) => {
                 spans::fail_attempt_span(&Span::current(), "lease_lost");
@@ -101,106 +111,167 @@ impl Worker {
         }
     }
 
-    async fn take(&self, step: Step) -> Result<(), Stop> {
-        let refund = &self.claimed.refund;
-        let account = &self.line.account;
+    async fn take(&self, steps: Vec<Step>) -> Result<(), Stop> {
+        let mut unsent = Vec::new();
+        for (held, step) in self.claimed.members.iter().zip(steps) {
+            match step {
+                Step::Send => unsent.push(held),
+                step => self.step(held, step).await?,
+            }
+        }
+        if unsent.is_empty() { Ok(()) } else { self.first_send(unsent).await }
+    }
+
+    async fn step(&self, held: &Held, step: Step) -> Result<(), Stop> {
+        let refund = &held.refund;
         match step {
-            Step::Reject(failure) => self.settle(Change::Reject(failure)).await,
-            Step::Wait(wait, delay) => self.settle(Change::Wait { wait, delay }).await,
-            Step::AskPerson => self.settle(Change::Wait { wait: Wait::Person, delay: PERSON_REST }).await,
-            Step::Nothing => Ok(self.parts.store.release(std::slice::from_ref(&self.claimed.lease)).await?),
+            Step::Send | Step::Nothing => {
+                Ok(self.parts.store.release(std::slice::from_ref(&held.lease)).await?)
+            }
+            Step::Reject(failure) => self.settle(held, Change::Reject(failure)).await,
+            Step::Wait(wait, delay) => self.settle(held, Change::Wait { wait, delay }).await,
+            Step::AskPerson => {
+                self.settle(held, Change::Wait { wait: Wait::Person, delay: PERSON_REST }).await
+            }
             Step::TakeOver => {
                 // A missing record is not a missing send: whatever the dead worker did, it may have sent.
-                self.settle(outcome::unanswered(refund, account, &[], self.parts.ids.jitter())).await
+                let jitter = self.parts.ids.jitter();
+                self.settle(held, outcome::unanswered(refund, &self.line.account, &[], jitter)).await
             }
-            Step::Send => self.first_send().await,
-            Step::Resend => self.send(refund, AttemptKind::Resend, None).await,
-            Step::LookUp => self.look_up(false).await.map(|_| ()),
-            Step::LookUpThenResend => match self.look_up(true).await? {
-                Some(refund) => self.send(&refund, AttemptKind::Resend, None).await,
-                None => Ok(()),
-            },
-        }
-    }
-
-    /// Looks at the order, then sends for the first time.
-    async fn first_send(&self) -> Result<(), Stop> {
-        let refund = &self.claimed.refund;
-        let mut snapshot = None;
-        if self.line.account.capabilities.lookup {
-            let trip = self.look(refund).await?;
-            self.parts.interrupt.at(Point::AfterPreflight);
-            match trip.answer.sight.clone() {
-                Sight::Order(order) => {
-                    self.record_look(trip, AttemptKind::Preflight, None, true).await?;
-                    snapshot = Some(order);
-                }
-                Sight::NoOrder => {
-                    self.record_look(trip, AttemptKind::Preflight, None, true).await?;
-                }
-                Sight::Nothing => {
-                    let jitter = self.parts.ids.jitter();
-                    let change =
-                        outcome::of_blind_preflight(refund, &self.line.account, &trip.answer.signals, jitter);
-                    self.record_look(trip, AttemptKind::Preflight, Some(change), false).await?;
-                    return Ok(());
+            Step::Resend => self.resend(held).await,
+            Step::LookUp => self.look_up(held, false).await.map(|_| ()),
+            Step::LookUpThenResend => {
+                if self.look_up(held, true).await? {
+                    self.resend(held).await
+                } else {
+                    Ok(())
                 }
             }
         }
-        self.send(refund, AttemptKind::Send, snapshot).await
     }
 
-    /// Looks the order up. Gives the refund back if it may be sent again now, the lease still held.
-    async fn look_up(&self, may_resend: bool) -> Result<Option<Refund>, Stop> {
-        let refund = &self.claimed.refund;
-        let trip = self.look(refund).await?;
+    /// Looks at each order, then sends for the first time what is fit.
+    async fn first_send(&self, unsent: Vec<&Held>) -> Result<(), Stop> {
+        let mut fit = Vec::with_capacity(unsent.len());
+        for held in unsent {
+            if !self.line.account.capabilities.lookup {
+                fit.push(Fit { held, sight: None, finding: Finding::Absent });
+            } else if let Some((sight, finding)) = self.preflight(held).await? {
+                fit.push(Fit { held, sight: Some(sight), finding });
+            }
+        }
+        // Tokens come before slots: a slot that is spent is gone.
+        if let Some(unready) = self.keeper.while_held(self.line.provider.prepare()).await? {
+            for Fit { held, .. } in fit {
+                self.settle_unready(held, &unready).await?;
+            }
+            return Ok(());
+        }
+        if fit.is_empty() { Ok(()) } else { self.send(fit, AttemptKind::Send).await }
+    }
+
+    /// Sends the same key again.
+    async fn resend(&self, held: &Held) -> Result<(), Stop> {
+        if let Some(unready) = self.keeper.while_held(self.line.provider.prepare()).await? {
+            return self.settle_unready(held, &unready).await;
+        }
+        self.send(vec![Fit { held, sight: None, finding: Finding::Absent }], AttemptKind::Resend).await
+    }
+
+    /// Looks at the order before the first send. `None`: it taught nothing, and the refund waits.
+    async fn preflight(&self, held: &Held) -> Result<Option<(Sight, Finding)>, Stop> {
+        let Some(look) = self.look(held, AttemptKind::Preflight).await? else { return Ok(None) };
+        self.parts.interrupt.at(Point::AfterPreflight);
+        let (sight, finding) = (look.answer.sight.clone(), look.answer.finding.clone());
+        if sight == Sight::Nothing {
+            let (account, signals) = (&self.line.account, &look.answer.signals);
+            let jitter = self.parts.ids.jitter();
+            let change = outcome::blind(&held.refund, account, signals, Wait::Backoff, jitter);
+            self.record_look(held, look, Some(change), false).await?;
+            return Ok(None);
+        }
+        self.record_look(held, look, None, true).await?;
+        Ok(Some((sight, finding)))
+    }
+
+    /// Looks the order up to learn what became of a send. Tells whether the same key may be sent again now.
+    async fn look_up(&self, held: &Held, may_resend: bool) -> Result<bool, Stop> {
+        let Some(look) = self.look(held, AttemptKind::Lookup).await? else { return Ok(false) };
         self.parts.interrupt.at(Point::AfterLookup);
-        let effects = outcome::effects(&trip.answer.sight, refund);
-        if effects > 1 {
-            tracing::error!(effects, "one key, several effects: the provider did not heed it");
-        }
-        let jitter = self.parts.ids.jitter();
-        let change =
-            outcome::of_sight(&trip.answer.sight, refund, &self.line.account, &trip.answer.signals, jitter);
+        let (account, jitter) = (&self.line.account, self.parts.ids.jitter());
+        let (finding, signals) = (look.answer.finding.clone(), &look.answer.signals);
+        let change = outcome::of_finding(finding, &held.refund, account, signals, jitter);
         // A resend follows only a look that answered and did not show the key.
         let go_on = may_resend && matches!(change, Change::Absent { .. });
-        let after = self.record_look(trip, AttemptKind::Lookup, Some(change), go_on).await?;
-        Ok(after.filter(|refund| go_on && refund.state.kind() == StateKind::Unknown))
+        let after = self.record_look(held, look, Some(change), go_on).await?;
+        Ok(go_on && after.state.kind() == StateKind::Unknown)
     }
 
-    async fn look(&self, refund: &Refund) -> Result<Trip<LookupAnswer>, Stop> {
+    /// One look, for a slot of the lookups' budget where there is one. `None`: no slot, and the refund waits.
+    async fn look(&self, held: &Held, kind: AttemptKind) -> Result<Option<Look>, Stop> {
+        if let Some(delay) = self.lookup_slot(held).await? {
+            self.settle(held, Change::Wait { wait: Wait::Slot, delay }).await?;
+            return Ok(None);
+        }
         let started = self.parts.store.now().await?;
         let began = self.parts.clock.boottime();
-        let answer = self.keeper.while_held(self.line.provider.look_up(refund)).await?;
-        Ok(Trip { answer, started, took: self.parts.clock.boottime().saturating_sub(began) })
+        let answer = self.keeper.while_held(self.line.provider.look_up(&held.refund)).await?;
+        let took = self.parts.clock.boottime().saturating_sub(began);
+        Ok(Some(Look { kind, answer, started, took }))
+    }
+
+    /// Takes a slot of the lookups' budget, for as many round trips as the look makes, and waits for it if
+    /// that is not for long. `Some` says how long until there may be one.
+    async fn lookup_slot(&self, held: &Held) -> Result<Option<Duration>, Stop> {
+        let Some(rate) = &self.line.account.lookup_rate else { return Ok(None) };
+        let rate = rate.for_requests(held.refund.content.iccids().len());
+        let began = self.parts.clock.boottime();
+        loop {
+            let Some(delay) = self.parts.store.spend(&rate).await? else { return Ok(None) };
+            let waited = self.parts.clock.boottime().saturating_sub(began);
+            if waited + delay > LOOK_WAIT_MAX {
+                return Ok(Some(delay));
+            }
+            self.keeper.while_held(tokio::time::sleep(delay)).await?;
+        }
     }
 
     /// Commits the intent, and then, and only then, sends.
-    async fn send(
-        &self,
-        refund: &Refund,
-        kind: AttemptKind,
-        snapshot: Option<OrderSnapshot>,
-    ) -> Result<(), Stop> {
+    async fn send(&self, fit: Vec<Fit<'_>>, kind: AttemptKind) -> Result<(), Stop> {
+        let leases: Vec<Lease> = fit.iter().map(|fit| fit.held.lease.clone()).collect();
         // A first send whose key the order already lists was sent before, in a life that the database has
         // forgotten.
-        let known = snapshot.as_ref().and_then(|order| order.success_of(refund));
+        let known = match fit.as_slice() {
+            [Fit { finding: Finding::Succeeded(success), .. }] => Some(success.clone()),
+            _several_or_new => None,
+        };
         let intent = Intent {
             attempt: self.parts.ids.attempt_id(),
             kind,
             probe: self.claimed.probe,
-            snapshot,
+            sights: fit.into_iter().map(|fit| fit.sight).collect(),
             lease: self.parts.settings.lease,
             trace_id: trace_id(),
         };
         let asked_at = self.parts.clock.boottime();
         // An error here may hide a commit: nothing is sent, and the end of the lease makes it UNKNOWN.
-        let verdict = self.parts.store.begin(&self.claimed.lease, &intent, &self.line.account).await?;
-        let refund = match verdict {
-            Begun::Go(refund) => *refund,
-            Begun::Stay(_) => return Ok(()),
-            Begun::Stale => return Err(Stop::LeaseLost),
-        };
+        let verdicts = self.parts.store.begin(&leases, &intent, &self.line.account).await?;
+        let (mut going, mut refunds) = (Vec::new(), Vec::new());
+        for (lease, verdict) in leases.into_iter().zip(verdicts) {
+            match verdict {
+                Begun::Go(refund) => {
+                    going.push(lease);
+                    refunds.push(*refund);
+                }
+                Begun::Stay(_) => {}
+                Begun::Stale => {
+                    tracing::warn!(refund.id = %lease.refund_id, "a lease was lost before the send");
+                }
+            }
+        }
+        if refunds.is_empty() {
+            return Ok(());
+        }
         self.parts.interrupt.at(Point::AfterIntent);
         let began = self.parts.clock.boottime();
         let answer = if let Some(success) = known {
@@ -208,16 +279,20 @@ impl Worker {
             let evidence = Evidence { provider_text: text, ..Evidence::default() };
             Answer { faces: vec![Face::Succeeded(success)], evidence, signals: Vec::new() }
         } else if let Some(why) = self.too_late(asked_at) {
-            Answer { faces: vec![Face::NotSent], evidence: outcome::before_send(why), signals: Vec::new() }
+            let faces = vec![Face::NotSent { alone: false }; refunds.len()];
+            Answer { faces, evidence: outcome::before_send(why), signals: Vec::new() }
         } else {
-            let resends = refund.sends.saturating_sub(1);
-            let members = std::slice::from_ref(&refund);
-            let call = self.line.provider.send(members, resends);
-            self.keeper.while_held(call).await.unwrap_or_else(|Lost| aborted())
+            let resends = match kind {
+                AttemptKind::Resend => refunds.iter().map(|r| r.sends.saturating_sub(1)).max().unwrap_or(0),
+                // What came before provably sent nothing.
+                AttemptKind::Send | AttemptKind::Preflight | AttemptKind::Lookup | AttemptKind::Restore => 0,
+            };
+            let call = self.line.provider.send(&refunds, resends);
+            self.keeper.while_held(call).await.unwrap_or_else(|Lost| aborted(refunds.len()))
         };
         let took = self.parts.clock.boottime().saturating_sub(began);
         self.parts.interrupt.at(Point::AfterAnswer);
-        let done = self.record_answer(&refund, intent.attempt, answer, took).await;
+        let done = self.record_answer(going, refunds, intent.attempt, answer, took).await;
         self.parts.interrupt.at(Point::AfterRecord);
         done
     }
@@ -228,29 +303,31 @@ impl Worker {
         if self.keeper.left() < least {
             return Some("too little of the lease was left to send");
         }
+        let account = &self.line.account;
+        let (age_max, connect) = match &account.admission.rate {
+            Some(rate) => (rate.slot_age_max, account.connect),
+            // No provider counts when it comes: the intent alone must not be stale.
+            None => (SLOT_AGE_MAX, Duration::ZERO),
+        };
         let age = self.parts.clock.boottime().saturating_sub(asked_at);
-        (age > SLOT_AGE_MAX).then_some("the slot was too old to send")
+        (age + connect > age_max).then_some("the slot was too old to send")
     }
 }
 
 /// The call was dropped because the lease was lost: it may have been sent.
-fn aborted() -> Answer {
+fn aborted(refunds: usize) -> Answer {
     let evidence = Evidence {
         phase: Some(FailurePhase::Exchange),
         provider_text: Some("the lease was lost during the call".to_owned()),
         ..Evidence::default()
     };
-    Answer { faces: vec![Face::Unknown], evidence, signals: Vec::new() }
+    Answer { faces: vec![Face::Unknown; refunds], evidence, signals: Vec::new() }
 }
 
-/// The span of one turn at a refund: a trace of its own that points to the caller's. Its number is that of
-/// the send that this turn makes or may make; of a lookup alone, of the send that it asks about.
-fn attempt_span(refund: &Refund, step: &Step) -> Span {
-    let caller = refund
-        .trace
-        .as_ref()
-        .map(|t| TraceContext { traceparent: t.parent.clone(), tracestate: t.state.clone() });
-    let may_send = match step {
+/// The span of one turn at the refunds of a call: a trace of its own that points to each caller's. Its number
+/// is that of the send that this turn makes or may make; of a lookup alone, of the send that it asks about.
+fn attempt_span(claimed: &Claimed, steps: &[Step]) -> Span {
+    let may_send = |step: &Step| match step {
         Step::Send | Step::Resend | Step::LookUpThenResend => true,
         Step::Reject(_)
         | Step::Wait(..)
@@ -259,9 +336,18 @@ fn attempt_span(refund: &Refund, step: &Step) -> Span {
         | Step::AskPerson
         | Step::Nothing => false,
     };
-    let number = if may_send { refund.sends.saturating_add(1) } else { refund.sends };
-    let (id, identity) = (refund.id.to_string(), &refund.identity);
-    spans::attempt_span(&id, identity.name.as_str(), identity.provider.word(), number, caller.as_ref())
+    let (mut members, mut number) = (Vec::new(), 0);
+    for (Held { refund, .. }, step) in claimed.members.iter().zip(steps) {
+        number = number.max(refund.sends.saturating_add(u32::from(may_send(step))));
+        let caller = refund
+            .trace
+            .as_ref()
+            .map(|t| TraceContext { traceparent: t.parent.clone(), tracestate: t.state.clone() });
+        members.push((refund.id.to_string(), caller));
+    }
+    let Some(Held { refund, .. }) = claimed.members.first() else { return Span::none() };
+    let (name, provider) = (refund.identity.name.as_str(), refund.identity.provider.word());
+    spans::attempt_span(&members, name, provider, number)
 }
 
 /// The trace of the attempt under way.

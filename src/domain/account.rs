@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::admission::AdmissionPolicy;
+use super::admission::{AdmissionPolicy, Rate};
 use super::id::{AccountName, OrderId};
 use super::money::Currency;
 use super::plan::Schedule;
-use super::reason::words;
+use super::reason::{Reason, words};
 
 words! {
     /// The four providers.
@@ -57,8 +57,9 @@ pub enum KeyProof {
     ByDocuments,
     /// An answer once held a transaction with the key that was sent.
     OnceEchoed,
-    /// The account's configuration says that the provider confirmed it.
-    WhenConfirmed,
+    /// Only the account's configuration can say that the provider confirmed it; this one says whether it
+    /// does.
+    WhenConfirmed(bool),
     /// There is no key: never resent.
     Never,
 }
@@ -103,7 +104,7 @@ pub struct Capabilities {
     pub several_per_order: bool,
     /// Whether one transaction of an order may be named.
     pub takes_transaction_id: bool,
-    /// Refunds in one call.
+    /// What one call may hold: refunds of payments, or eSIMs of whole refunds.
     pub batch_max: usize,
     /// The currencies it takes; `None` when the provider's list is its own affair.
     pub currencies: Option<Vec<Currency>>,
@@ -111,6 +112,21 @@ pub struct Capabilities {
     pub refund_window: Option<Duration>,
     /// What money is counted in on the wire.
     pub unit: MoneyUnit,
+    /// The largest amount of one refund, minor units, where the provider names one.
+    pub amount_minor_max: Option<i64>,
+    /// The provider's own reasons, where it wants one.
+    pub reasons: Option<OwnReasons>,
+}
+
+/// A provider's own list of reasons. The canonical ones are told by a table of its client's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OwnReasons {
+    /// The words that it takes.
+    pub words: &'static [&'static str],
+    /// The one of them that needs notes.
+    pub needs_notes: &'static str,
+    /// The canonical reasons that become that one and bring no notes of their own.
+    pub canonical_need_notes: &'static [Reason],
 }
 
 /// An account as the engine sees it.
@@ -128,6 +144,10 @@ pub struct Account {
     pub schedule: Schedule,
     /// Breaker, probes, budgets.
     pub admission: AdmissionPolicy,
+    /// How long a connection may take: what a slot must still be good for when a send begins.
+    pub connect: Duration,
+    /// The budget of lookups, where the provider or the configuration names one.
+    pub lookup_rate: Option<Rate>,
 }
 
 #[cfg(test)]

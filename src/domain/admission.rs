@@ -39,6 +39,33 @@ pub struct Rate {
     pub bucket: String,
     /// The least time between two slots. No bursts: a window limit counts them.
     pub every: Duration,
+    /// How old a slot may be when its first byte leaves. Two calls may so be this much closer than their
+    /// slots, wherefore it is part of `every`.
+    pub slot_age_max: Duration,
+}
+
+/// How old a slot may be, at the most, when its first byte leaves.
+pub const SLOT_AGE_MAX: Duration = Duration::from_secs(5);
+
+impl Rate {
+    /// A budget of one request in `window`, as a provider counts them: by their coming. The first byte of a
+    /// send leaves a while after its slot was spent, so the slots are that much further apart.
+    pub fn of_sends(bucket: String, window: Duration) -> Self {
+        let slot_age_max = SLOT_AGE_MAX.min(window);
+        Self { bucket, every: window + slot_age_max, slot_age_max }
+    }
+
+    /// A budget of lookups: one in `every`. They leave at once, and one too early costs a look.
+    pub fn of_lookups(bucket: String, every: Duration) -> Self {
+        Self { bucket, every, slot_age_max: Duration::ZERO }
+    }
+
+    /// The same budget for something that takes several requests.
+    #[must_use]
+    pub fn for_requests(&self, requests: usize) -> Self {
+        let requests = u32::try_from(requests.max(1)).unwrap_or(u32::MAX);
+        Self { every: self.every.saturating_mul(requests), ..self.clone() }
+    }
 }
 
 /// How an account stands; one row, shared by all replicas.
@@ -58,6 +85,8 @@ pub struct AccountState {
     pub retry_spent_milli: i64,
     /// When `retry_spent_milli` was last reckoned.
     pub retry_reckoned: Option<Timestamp>,
+    /// Whether the provider was seen to heed our key; once it was seen not to, only a person says otherwise.
+    pub key_heeded: Option<bool>,
 }
 
 /// An operator's pause.
@@ -111,16 +140,22 @@ impl AccountState {
         self.paused.as_ref().is_some_and(|p| p.until.is_none_or(|until| until > now))
     }
 
-    /// What may be claimed now.
-    pub fn claimable(&self, now: Timestamp) -> Claimable {
+    /// What may be claimed now. Without a free slot in the bucket, or while the provider asked for quiet,
+    /// nothing that was never sent is: what waits for one slot together may share a call.
+    pub fn claimable(&self, bucket_next_free: Option<Timestamp>, now: Timestamp) -> Claimable {
         let probe_at =
             [self.blocked.as_ref().map(|b| b.probe_at), self.open_until].into_iter().flatten().max();
         match probe_at {
             Some(at) if at > now => Claimable::Nothing,
             Some(_) => Claimable::Probe,
-            None if self.is_paused(now) => Claimable::Started,
+            None if self.is_paused(now) || self.next_slot(bucket_next_free) > Some(now) => Claimable::Started,
             None => Claimable::All,
         }
+    }
+
+    /// When a send may leave at the earliest, by the bucket and by what the provider asked for.
+    pub fn next_slot(&self, bucket_next_free: Option<Timestamp>) -> Option<Timestamp> {
+        bucket_next_free.max(self.throttled_until)
     }
 
     /// The state after one refund was handed out as a probe: no second one until it had its time.
@@ -215,6 +250,8 @@ impl AccountState {
                         state.failures = policy.breaker_failures.saturating_sub(1);
                     }
                 }
+                Signal::KeyHeeded => state.key_heeded = state.key_heeded.or(Some(true)),
+                Signal::KeyIgnored => state.key_heeded = Some(false),
                 Signal::Block(cause) => {
                     let (since, probes) =
                         state.blocked.map_or((now, 0), |b| (b.since, b.probes.saturating_add(1)));
@@ -284,8 +321,8 @@ mod tests {
     #[test]
     fn only_a_send_or_the_probes_own_look_closes_the_breaker() {
         let open = after(&[Signal::Trouble, Signal::Trouble, Signal::Trouble]);
-        assert_eq!(open.claimable(Timestamp::EPOCH), Claimable::Nothing);
-        assert_eq!(open.claimable(Timestamp::EPOCH.plus(Duration::from_secs(30))), Claimable::Probe);
+        assert_eq!(open.claimable(None, Timestamp::EPOCH), Claimable::Nothing);
+        assert_eq!(open.claimable(None, Timestamp::EPOCH.plus(Duration::from_secs(30))), Claimable::Probe);
         let seen = |signal| open.observe(&[signal], &policy(), Timestamp::EPOCH).open_until;
         assert!(seen(Signal::Readable { probe: false }).is_some());
         assert_eq!(seen(Signal::Readable { probe: true }), None);

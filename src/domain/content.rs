@@ -70,6 +70,14 @@ impl Content {
         }
     }
 
+    /// The eSIMs, if eSIMs are refunded.
+    pub fn iccids(&self) -> &[Iccid] {
+        match &self.target {
+            Target::Payment(_) => &[],
+            Target::Esims(iccids) => iccids,
+        }
+    }
+
     /// The fields, by their names in the API, in which a repeat differs from what was accepted.
     pub fn differences(&self, repeat: &Self) -> Vec<&'static str> {
         let mut fields = Vec::new();

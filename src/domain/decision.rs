@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use super::account::Account;
 use super::admission::{AccountState, Admitted, Ask, NotNow};
-use super::answer::OrderSnapshot;
+use super::answer::{EsimSight, OrderSnapshot, Sight};
 use super::attempt::AttemptKind;
 use super::event::Actor;
 use super::guard::{Guard, GuardRefusal};
-use super::id::{AttemptId, RefundId};
+use super::id::{AttemptId, Iccid, RefundId};
 use super::plan;
 use super::reason::FailureReason;
 use super::refund::{Change, Failure, IllegalTransition, NewRefund, Refund, StateKind, Transition, Wait};
@@ -36,13 +36,20 @@ pub enum Acceptance {
     },
     /// The guard refused; the key is not used up.
     Refused(GuardRefusal),
+    /// An eSIM is in another refund that is open or succeeded; the key is not used up.
+    EsimTaken {
+        /// The eSIM.
+        iccid: Iccid,
+    },
 }
 
-/// Decides what becomes of a wish. `existing` is the refund that has its key, `guard` the order's.
+/// Decides what becomes of a wish. `existing` is the refund that has its key, `guard` the order's, `taken`
+/// those of its eSIMs that another refund of the company has a claim on.
 pub fn accept(
     new: NewRefund,
     existing: Option<&Refund>,
     guard: Option<&Guard>,
+    taken: &[Iccid],
     now: Timestamp,
 ) -> Acceptance {
     if let Some(existing) = existing {
@@ -52,6 +59,9 @@ pub fn accept(
         } else {
             Acceptance::Conflict { refund_id: existing.id, fields }
         };
+    }
+    if let Some(iccid) = taken.first() {
+        return Acceptance::EsimTaken { iccid: iccid.clone() };
     }
     let guard = match new.content.payment().map(|p| p.amount) {
         None => None,
@@ -66,7 +76,7 @@ pub fn accept(
     Acceptance::Accepted { transition: Box::new(Refund::accept(new, now)), guard }
 }
 
-/// The wish to send.
+/// The wish to send some refunds in one call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Intent {
     /// The attempt to be.
@@ -75,154 +85,198 @@ pub struct Intent {
     pub kind: AttemptKind,
     /// Claimed as a probe of a blocked account or an open breaker.
     pub probe: bool,
-    /// What the preflight saw; `None` where there is no lookup or no such order.
-    pub snapshot: Option<OrderSnapshot>,
+    /// What the preflight saw, per member in order; `None` where there was none.
+    pub sights: Vec<Option<Sight>>,
     /// How long the worker may take before another looks.
     pub lease: Duration,
     /// In which trace.
     pub trace_id: Option<String>,
 }
 
-/// What became of an intent.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
-    /// It may be sent: the refund is SENDING once this is committed.
-    Go {
-        /// The refund after it.
-        transition: Box<Transition>,
-        /// The guard, if the snapshot changed it.
-        guard: Option<Guard>,
-        /// What was spent.
-        admitted: Box<Admitted>,
-    },
-    /// It is not sent; the refund waits or has failed by a rule.
-    Stay {
-        /// The refund after it.
-        transition: Box<Transition>,
-        /// The guard, if the snapshot or the failure changed it.
-        guard: Option<Guard>,
-    },
-}
-
-/// The locked rows that an intent is decided on.
+/// The locked rows of one member of an intent.
 #[derive(Debug, Clone, Copy)]
-pub struct IntentRows<'a> {
+pub struct MemberRows<'a> {
     /// The refund.
     pub refund: &'a Refund,
+    /// What its preflight saw.
+    pub sight: Option<&'a Sight>,
     /// Its order's guard.
     pub guard: Option<&'a Guard>,
-    /// The sum of our own refunds of the order, open or succeeded, that the snapshot lists.
+    /// The sum of our own refunds of the order, open or succeeded, that the sight lists.
     pub own_seen_minor: i64,
-    /// The account's state.
-    pub account_state: &'a AccountState,
-    /// When the account's bucket has its next slot.
+    /// Whether another refund of the order is SENDING, UNKNOWN or `IN_REVIEW`. Asked only where it matters:
+    /// see [`Capabilities::echoes_key`](super::account::Capabilities).
+    pub order_busy: bool,
+}
+
+/// The locked rows of the account.
+#[derive(Debug, Clone, Copy)]
+pub struct AccountRows<'a> {
+    /// The account as configured.
+    pub account: &'a Account,
+    /// How it stands.
+    pub state: &'a AccountState,
+    /// When its bucket has the next slot.
     pub bucket_next_free: Option<Timestamp>,
 }
 
-/// Decides whether a refund may be sent now: the rules of time, the preflight, the resend window, the
-/// account.
+/// What becomes of one member of an intent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    /// The refund after it: SENDING if it goes, else it waits or has failed by a rule.
+    pub transition: Transition,
+    /// Its guard after it; `None` for eSIMs.
+    pub guard: Option<Guard>,
+    /// Whether it is in the call.
+    pub goes: bool,
+}
+
+/// What becomes of an intent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdicts {
+    /// Per member, in order.
+    pub members: Vec<Verdict>,
+    /// What was spent, if anybody goes.
+    pub admitted: Option<Admitted>,
+}
+
+/// How long a refund waits for another one of its order before it looks itself: the other one's end wakes it.
+const ORDER_REST: Duration = Duration::from_mins(5);
+
+/// Decides which of some refunds may be sent now, in one call and for one slot: each by the rules of time,
+/// its preflight, its resend window and its order, all by the account.
 ///
 /// # Errors
-/// [`IllegalTransition`] when the refund is in no state to be sent.
+/// [`IllegalTransition`] when a refund is in no state to be sent.
 pub fn begin(
     intent: &Intent,
-    rows: IntentRows<'_>,
-    account: &Account,
+    members: &[MemberRows<'_>],
+    rows: AccountRows<'_>,
     now: Timestamp,
-) -> Result<Verdict, IllegalTransition> {
-    let refund = rows.refund;
-    let actor = Actor::dispatcher(intent.trace_id.clone());
-    let guard = match (rows.guard, &intent.snapshot) {
-        (Some(guard), Some(snapshot)) => Some(guard.observe(snapshot, rows.own_seen_minor)),
-        (guard, None) => guard.cloned(),
-        (None, Some(_)) => None,
-    };
-    let resend = match refund.state.kind() {
+) -> Result<Verdicts, IllegalTransition> {
+    let mut looked = Vec::with_capacity(members.len());
+    for member in members {
+        let guard = match (member.guard, member.sight.and_then(Sight::order)) {
+            (Some(guard), Some(order)) => Some(guard.observe(order, member.own_seen_minor)),
+            (guard, _) => guard.cloned(),
+        };
+        let objection = objection(member, guard.as_ref(), rows, now)?;
+        looked.push((member, guard, objection));
+    }
+    let anybody = looked.iter().any(|(_, _, objection)| objection.is_none());
+    let ask = Ask { probe: intent.probe, resend: intent.kind == AttemptKind::Resend };
+    let admission = &rows.account.admission;
+    let admitted = anybody.then(|| rows.state.admit(admission, rows.bucket_next_free, ask, now));
+    let mut verdicts = Vec::with_capacity(looked.len());
+    for (member, guard, objection) in looked {
+        let (change, goes) = match (objection, &admitted) {
+            (Some(change), _) => (change, false),
+            (None, Some(Err(NotNow { wait, delay }))) => (Change::Wait { wait: *wait, delay: *delay }, false),
+            (None, Some(Ok(_)) | None) => {
+                let first = member.refund.state.kind() == StateKind::Pending;
+                let baseline = member.sight.filter(|_| first).map(|sight| sight.baseline(member.refund));
+                (Change::Send { attempt: intent.attempt, baseline, lease: intent.lease }, true)
+            }
+        };
+        let actor = Actor::dispatcher(intent.trace_id.clone());
+        let transition = member.refund.apply(change, actor, now)?;
+        let guard = guard.map(|g| g.moved(member.refund.held_minor(), transition.refund.held_minor()));
+        verdicts.push(Verdict { transition, guard, goes });
+    }
+    Ok(Verdicts { members: verdicts, admitted: admitted.and_then(Result::ok) })
+}
+
+/// What happens to a member instead of being sent, if anything.
+fn objection(
+    member: &MemberRows<'_>,
+    guard: Option<&Guard>,
+    rows: AccountRows<'_>,
+    now: Timestamp,
+) -> Result<Option<Change>, IllegalTransition> {
+    let (refund, account) = (member.refund, rows.account);
+    let wait = |wait, delay| Some(Change::Wait { wait, delay });
+    let busy = member.order_busy && !account.capabilities.echoes_key;
+    match refund.state.kind() {
         StateKind::Pending => {
-            if let Some(delay) = figures_may_lag(refund, guard.as_ref(), account, now) {
-                let change = Change::Wait { wait: Wait::Backoff, delay };
-                let transition = Box::new(refund.apply(change, actor, now)?);
-                return Ok(Verdict::Stay { transition, guard });
+            if let Some(delay) = sight_may_lag(member, guard, account, now) {
+                return Ok(wait(Wait::Backoff, delay));
             }
-            if let Some(failure) = objection(refund, intent, guard.as_ref(), account, now) {
-                let transition = refund.apply(Change::Reject(failure), actor, now)?;
-                let guard = guard.map(|g| g.moved(refund.held_minor(), transition.refund.held_minor()));
-                return Ok(Verdict::Stay { transition: Box::new(transition), guard });
+            if let Some(failure) = rule_against(member, guard, account, now) {
+                return Ok(Some(Change::Reject(failure)));
             }
-            false
+            Ok(if busy { wait(Wait::Order, ORDER_REST) } else { None })
         }
-        StateKind::Unknown if !plan::may_resend(refund, &account.capabilities, now) => {
-            let change = Change::Wait { wait: Wait::Check, delay: Duration::ZERO };
-            let transition = Box::new(refund.apply(change, actor, now)?);
-            return Ok(Verdict::Stay { transition, guard });
+        StateKind::Unknown => {
+            let may = plan::may_resend(refund, &account.capabilities, rows.state.key_heeded, now);
+            Ok(if may { None } else { wait(Wait::Check, Duration::ZERO) })
         }
-        StateKind::Unknown => true,
-        kind @ (StateKind::Sending
+        state @ (StateKind::Sending
         | StateKind::InReview
         | StateKind::Succeeded
         | StateKind::PartiallySucceeded
         | StateKind::Failed
         | StateKind::Canceled
-        | StateKind::Reversed) => {
-            return Err(IllegalTransition { state: kind, change: "send" });
-        }
-    };
-    let ask = Ask { probe: intent.probe, resend };
-    match rows.account_state.admit(&account.admission, rows.bucket_next_free, ask, now) {
-        Err(NotNow { wait, delay }) => {
-            let transition = Box::new(refund.apply(Change::Wait { wait, delay }, actor, now)?);
-            Ok(Verdict::Stay { transition, guard })
-        }
-        Ok(admitted) => {
-            let change = Change::Send { attempt: intent.attempt, lease: intent.lease };
-            let transition = Box::new(refund.apply(change, actor, now)?);
-            Ok(Verdict::Go { transition, guard, admitted: Box::new(admitted) })
-        }
+        | StateKind::Reversed) => Err(IllegalTransition { state, change: "send" }),
     }
 }
 
-/// How long to wait before too little remaining counts: a capture just made may not be readable yet, and a
-/// refund that fails is final.
-fn figures_may_lag(
-    refund: &Refund,
+/// How long to wait before bad news of the order counts: a capture or a purchase just made may not be
+/// readable yet, and a refund that fails is final.
+fn sight_may_lag(
+    member: &MemberRows<'_>,
     guard: Option<&Guard>,
     account: &Account,
     now: Timestamp,
 ) -> Option<Duration> {
-    let readable_from = refund.create_time.plus(account.schedule.first_check);
-    let short = guard?.remaining_minor()? < 0;
-    (short && now < readable_from).then(|| readable_from.since(now))
+    let readable_from = member.refund.create_time.plus(account.schedule.first_check);
+    let short = guard.and_then(Guard::remaining_minor).is_some_and(|remaining| remaining < 0);
+    let foreign = match member.sight {
+        Some(Sight::Esims(esims)) => esims.iter().any(|esim| esim.orders.is_empty()),
+        Some(Sight::NoOrder) => !account.capabilities.echoes_key,
+        Some(Sight::Order(_) | Sight::Nothing) | None => false,
+    };
+    ((short || foreign) && now < readable_from).then(|| readable_from.since(now))
 }
 
 /// Why an unsent refund fails by a rule, now that its order has been looked at.
-fn objection(
-    refund: &Refund,
-    intent: &Intent,
+fn rule_against(
+    member: &MemberRows<'_>,
     guard: Option<&Guard>,
     account: &Account,
     now: Timestamp,
 ) -> Option<Failure> {
-    if let Some(failure) = plan::before_send(refund, &account.capabilities, now) {
+    if let Some(failure) = plan::before_send(member.refund, &account.capabilities, now) {
         return Some(failure);
     }
-    let (snapshot, payment) = (intent.snapshot.as_ref()?, refund.content.payment()?);
-    if let Some(failure) = snapshot.objection(payment.amount.currency()) {
-        return Some(failure);
+    match member.sight? {
+        Sight::Order(order) => {
+            let payment = member.refund.content.payment()?;
+            let window = account.capabilities.refund_window;
+            order
+                .objection(payment.amount.currency())
+                .or_else(|| plan::window_objection(order.purchase_time, window, now))
+                .or_else(|| too_little(order, guard?.remaining_minor()?))
+        }
+        Sight::Esims(esims) => esims.iter().find_map(EsimSight::objection),
+        // Without what was there before, nobody could tell which transaction is ours.
+        Sight::NoOrder if !account.capabilities.echoes_key => Some(Failure {
+            reason: FailureReason::OrderNotFound,
+            provider_code: None,
+            text: Some("the provider shows no such order: nothing was sent".to_owned()),
+        }),
+        Sight::NoOrder | Sight::Nothing => None,
     }
-    if let Some(failure) =
-        plan::window_objection(snapshot.purchase_time, account.capabilities.refund_window, now)
-    {
-        return Some(failure);
-    }
-    let remaining = guard?.remaining_minor()?;
-    (remaining < 0).then(|| Failure {
+}
+
+fn too_little(order: &OrderSnapshot, remaining_minor: i64) -> Option<Failure> {
+    (remaining_minor < 0).then(|| Failure {
         reason: FailureReason::RemainingChanged,
         provider_code: None,
         text: Some(format!(
             "the provider shows {} captured and {} refunded: {} minor units too little remain",
-            snapshot.captured_minor,
-            snapshot.refunded_minor,
-            remaining.unsigned_abs()
+            order.captured_minor,
+            order.refunded_minor,
+            remaining_minor.unsigned_abs()
         )),
     })
 }

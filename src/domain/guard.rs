@@ -139,7 +139,14 @@ mod tests {
 
     fn order(captured_minor: i64, refunded_minor: i64) -> OrderSnapshot {
         let currency = Currency::parse("AUD").unwrap();
-        OrderSnapshot { currency, captured_minor, refunded_minor, purchase_time: None, refunds: Vec::new() }
+        OrderSnapshot {
+            currency,
+            captured_minor,
+            refunded_minor,
+            purchase_time: None,
+            refunds: vec![],
+            transactions: vec![],
+        }
     }
 
     #[test]

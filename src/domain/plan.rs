@@ -85,11 +85,18 @@ pub enum Step {
 }
 
 /// Whether the same key may be sent again now: it is proven, the window since the first possible send is
-/// open, and no refusal of a resend is on record.
-pub fn may_resend(refund: &Refund, capabilities: &Capabilities, now: Timestamp) -> bool {
-    let proven = match capabilities.key {
-        KeyProof::ByDocuments => true,
-        KeyProof::OnceEchoed | KeyProof::WhenConfirmed | KeyProof::Never => false,
+/// open, and no refusal of a resend is on record. `key_heeded` is what was seen of the account so far.
+pub fn may_resend(
+    refund: &Refund,
+    capabilities: &Capabilities,
+    key_heeded: Option<bool>,
+    now: Timestamp,
+) -> bool {
+    let proven = match (capabilities.key, key_heeded) {
+        (KeyProof::Never, _) | (_, Some(false)) => false,
+        (KeyProof::ByDocuments, _) => true,
+        (KeyProof::OnceEchoed, heeded) => heeded == Some(true),
+        (KeyProof::WhenConfirmed(confirmed), _) => confirmed,
     };
     let Some(doubt) = refund.state.doubt() else {
         return false;
@@ -99,7 +106,12 @@ pub fn may_resend(refund: &Refund, capabilities: &Capabilities, now: Timestamp) 
 }
 
 /// Decides the next step.
-pub fn next_step(refund: &Refund, capabilities: &Capabilities, now: Timestamp) -> Step {
+pub fn next_step(
+    refund: &Refund,
+    capabilities: &Capabilities,
+    key_heeded: Option<bool>,
+    now: Timestamp,
+) -> Step {
     match &refund.state {
         State::Pending { .. } => match before_send(refund, capabilities, now) {
             Some(failure) => Step::Reject(failure),
@@ -109,13 +121,12 @@ pub fn next_step(refund: &Refund, capabilities: &Capabilities, now: Timestamp) -
             },
         },
         State::Sending { .. } => Step::TakeOver,
-        State::Unknown { doubt, .. } => {
-            let refusal_due = doubt.refusal.as_ref().map(|r| r.time);
-            match (may_resend(refund, capabilities, now), capabilities.lookup, refusal_due) {
-                (true, true, _) => Step::LookUpThenResend,
-                (true, false, _) => Step::Resend,
-                (false, true, _) => Step::LookUp,
-                (false, false, _) => Step::AskPerson,
+        State::Unknown { .. } => {
+            match (may_resend(refund, capabilities, key_heeded, now), capabilities.lookup) {
+                (true, true) => Step::LookUpThenResend,
+                (true, false) => Step::Resend,
+                (false, true) => Step::LookUp,
+                (false, false) => Step::AskPerson,
             }
         }
         State::InReview { .. } if capabilities.lookup => Step::LookUp,

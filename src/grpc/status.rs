@@ -79,6 +79,8 @@ reasons! {
     ExpectedRemainingChanged = "EXPECTED_REMAINING_CHANGED", FailedPrecondition;
     /// More than remains to be refunded on the order; `metadata.remaining_minor` says what remains.
     AmountExceedsRemaining = "AMOUNT_EXCEEDS_REMAINING", FailedPrecondition;
+    /// An eSIM is in another refund that is open or succeeded; `metadata.iccid` names it.
+    EsimTaken = "ESIM_TAKEN", FailedPrecondition;
     /// As many streams are open as may be: repeat later, or at another replica.
     TooManyStreams = "TOO_MANY_STREAMS", ResourceExhausted;
     /// The history at the token's position is no longer kept: start by a snapshot.
@@ -192,6 +194,10 @@ pub(super) fn of(error: Error) -> Status {
         Error::AmountExceedsRemaining { remaining_minor } => {
             let metadata = one("remaining_minor", remaining_minor.to_string());
             precondition(Reason::AmountExceedsRemaining, "payment.amount", message, metadata)
+        }
+        Error::EsimTaken { iccid } => {
+            let metadata = one("iccid", iccid.as_str().to_owned());
+            precondition(Reason::EsimTaken, "esims.iccids", message, metadata)
         }
         Error::ExpectedRemainingChanged { remaining_minor } => {
             let metadata =

@@ -7,9 +7,9 @@ use prost_types::{Duration as WireDuration, Timestamp as WireTime};
 use crate::domain::attempt::Attempt;
 use crate::domain::content::Target;
 use crate::domain::event::Event;
-use crate::domain::money::Money;
+use crate::domain::money::{Currency, Money};
 use crate::domain::reason::{FailureReason, Reason};
-use crate::domain::refund::{Failure, Refund, State, StateKind, Success, Wait};
+use crate::domain::refund::{Failure, Item, ItemState, Refund, State, StateKind, Success, Wait};
 use crate::domain::timestamp::Timestamp;
 use crate::service::{Got, WatchItem, Watched};
 
@@ -21,6 +21,7 @@ pub(super) fn refund(refund: Refund) -> proto::Refund {
     let content = refund.content;
     let currency = content.payment().map(|p| p.amount.currency());
     let amount = success.and_then(|s| s.amount_minor).zip(currency);
+    let items = refund.items.into_iter().map(|part| item(part, currency)).collect();
     proto::Refund {
         refund_id: refund.id.to_string(),
         request_id: refund.request_id.as_str().to_owned(),
@@ -52,6 +53,7 @@ pub(super) fn refund(refund: Refund) -> proto::Refund {
         not_before: content.not_before.map(time),
         captured_amount: content.captured_amount.map(money),
         expected_remaining: content.expected_remaining.map(money),
+        items,
     }
 }
 
@@ -152,6 +154,23 @@ fn target(target: Target) -> proto::refund::Target {
         Target::Esims(iccids) => proto::refund::Target::Esims(proto::Esims {
             iccids: iccids.into_iter().map(|iccid| iccid.as_str().to_owned()).collect(),
         }),
+    }
+}
+
+fn item(item: Item, currency: Option<Currency>) -> proto::Item {
+    use proto::item::State as Wire;
+    let state = match item.state {
+        ItemState::Pending => Wire::Pending,
+        ItemState::Succeeded => Wire::Succeeded,
+        ItemState::Failed => Wire::Failed,
+    };
+    let amount =
+        item.amount_minor.zip(currency).and_then(|(minor, currency)| Money::new(currency, minor).ok());
+    proto::Item {
+        item_id: item.id,
+        state: state.into(),
+        amount: amount.map(money),
+        provider_code: item.provider_code.unwrap_or_default(),
     }
 }
 

@@ -15,7 +15,7 @@ use url::Url;
 use super::http::{BaseUrl, Call, Credentials, Exchange, HttpClient, Outcome};
 use super::{Error, Provider};
 use crate::domain::account::{Capabilities, KeyProof, MoneyUnit, TargetShape};
-use crate::domain::answer::{Answer, Evidence, Face, FailurePhase, LookupAnswer, Sight, Signal};
+use crate::domain::answer::{Answer, Evidence, Face, FailurePhase, Finding, LookupAnswer, Sight, Signal};
 use crate::domain::content::Payment;
 use crate::domain::id::ProviderKey;
 use crate::domain::money::Currency;
@@ -110,6 +110,8 @@ pub fn capabilities(settings: &Settings) -> Capabilities {
         currencies: Some(settings.currencies.clone()),
         refund_window: Some(settings.refund_window),
         unit: MoneyUnit::Major,
+        amount_minor_max: None,
+        reasons: None,
     }
 }
 
@@ -208,31 +210,28 @@ impl Provider for Afterpay {
         let exchange = self.post_refund(url, body, resend_count).await;
         match exchange.outcome {
             Outcome::Answered(reply) => classify::answer(&reply, refund, payment, &self.credentials),
-            Outcome::NotConnected => answer(Face::NotSent, exchange.evidence, vec![Signal::Trouble]),
+            Outcome::NotConnected => {
+                answer(Face::NotSent { alone: false }, exchange.evidence, vec![Signal::Trouble])
+            }
             Outcome::Broken(_) => answer(Face::Unknown, exchange.evidence, vec![Signal::Trouble]),
         }
     }
 
     async fn look_up(&self, refund: &Refund) -> LookupAnswer {
-        let nothing = |text: &str| LookupAnswer {
-            sight: Sight::Nothing,
-            evidence: before_send(text),
-            signals: Vec::new(),
-        };
+        let nothing = |text: &str| LookupAnswer::nothing(before_send(text), Vec::new());
         let Some(payment) = refund.content.payment() else {
             return nothing("Afterpay refunds payments");
         };
         let Some(url) = self.base.below(&["v2", "payments", payment.order_id.as_str()]) else {
-            return LookupAnswer { sight: Sight::NoOrder, ..nothing("no order has such an id") };
+            let answer = nothing("no order has such an id");
+            return LookupAnswer { sight: Sight::NoOrder, finding: Finding::Absent, ..answer };
         };
         let exchange = self.get_payment(url).await;
         match exchange.outcome {
             Outcome::Answered(reply) => classify::lookup_answer(&reply, refund, payment, &self.credentials),
-            Outcome::NotConnected | Outcome::Broken(_) => LookupAnswer {
-                sight: Sight::Nothing,
-                evidence: exchange.evidence,
-                signals: vec![Signal::Trouble],
-            },
+            Outcome::NotConnected | Outcome::Broken(_) => {
+                LookupAnswer::nothing(exchange.evidence, vec![Signal::Trouble])
+            }
         }
     }
 }
@@ -249,7 +248,11 @@ fn answer(face: Face, evidence: Evidence, signals: Vec<Signal>) -> Answer {
 }
 
 fn unsent(refunds: usize, text: &str) -> Answer {
-    Answer { faces: vec![Face::NotSent; refunds], evidence: before_send(text), signals: Vec::new() }
+    Answer {
+        faces: vec![Face::NotSent { alone: false }; refunds],
+        evidence: before_send(text),
+        signals: Vec::new(),
+    }
 }
 
 /// The order id names no path of the provider, so that no send of this refund has ever left or will.

@@ -1,5 +1,5 @@
 //! What a client takes for true though no contract says it: one table per client, shown in
-//! `docs/providers.md`, to be confirmed with the provider.
+//! `docs/providers/`, to be confirmed with the provider.
 
 /// Where a fact comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,12 +49,12 @@ pub fn to_markdown(assumptions: &[Assumption]) -> String {
     text
 }
 
-/// Holds a section of `docs/providers.md`, between markers of this name, against what the code says. With the
+/// Holds a section of a document, between markers of this name, against what the code says. With the
 /// environment variable `UPDATE_DOCS=1` it rewrites the section instead.
 #[cfg(test)]
-pub(super) fn hold_section(name: &str, expected: &str) {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/providers.md");
-    let text = std::fs::read_to_string(path).unwrap();
+pub(super) fn hold_section(document: &str, name: &str, expected: &str) {
+    let path = format!("{}/docs/{document}", env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(&path).unwrap();
     let (begin, end) = (format!("<!-- {name} -->\n"), format!("<!-- end of {name} -->"));
     let (before, rest) = text.split_once(&begin).unwrap();
     let (section, after) = rest.split_once(&end).unwrap();
@@ -63,6 +63,6 @@ pub(super) fn hold_section(name: &str, expected: &str) {
     }
     #[expect(clippy::disallowed_methods, reason = "no configuration reaches a test")]
     let rewrite = std::env::var_os("UPDATE_DOCS").is_some_and(|value| value == "1");
-    assert!(rewrite, "docs/providers.md, {name}: run the tests once with UPDATE_DOCS=1");
+    assert!(rewrite, "docs/{document}, {name}: run the tests once with UPDATE_DOCS=1");
     std::fs::write(path, format!("{before}{begin}{expected}{end}{after}")).unwrap();
 }

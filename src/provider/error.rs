@@ -14,6 +14,12 @@ pub enum Error {
     /// The secret is empty.
     #[error("the secret is empty")]
     Secret,
+    /// A private key cannot sign. The key is not repeated.
+    #[error("the private key {0}")]
+    Key(String),
+    /// The name of a header that a setting asks for cannot be one.
+    #[error("`{0}` is no name of a header that may be set")]
+    HeaderName(String),
     /// A value cannot be sent as a header. The value is not repeated: it may be secret.
     #[error("the value of the header {name} has characters that no header may have")]
     Header {

@@ -3,19 +3,16 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-use crate::domain::account::{Account, ProviderKind, TargetShape};
-use crate::domain::content::{Content, Target};
+use crate::domain::account::Account;
+use crate::domain::content::Content;
 use crate::domain::decision::Acceptance;
 use crate::domain::guard::GuardRefusal;
 use crate::domain::id::{AccountName, ProviderKey, RequestId};
 use crate::domain::plan::window_objection;
 use crate::domain::refund::{NewRefund, Refund, Trace};
-use crate::domain::timestamp::Timestamp;
 
-use super::{Caller, Error, FieldFault, Point, Service};
-
-/// The number of digits that an Afterpay order id may have.
-const AFTERPAY_ORDER_DIGITS_MAX: usize = 20;
+use super::rules::shape_faults;
+use super::{Caller, Error, Point, Service};
 
 /// What a caller asks, well formed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,6 +74,7 @@ impl Service {
             Some(Acceptance::Replayed(refund)) => Ok(Created { refund: *refund, replayed: true }),
             Some(Acceptance::Conflict { refund_id, fields }) => Err(Error::KeyReused { refund_id, fields }),
             Some(Acceptance::Refused(refusal)) => Err(refused(refusal)),
+            Some(Acceptance::EsimTaken { iccid }) => Err(Error::EsimTaken { iccid }),
             None => Err(Error::Draining),
         }
     }
@@ -130,83 +128,5 @@ fn refused(refusal: GuardRefusal) -> Error {
         GuardRefusal::Currency { order } => Error::CurrencyMismatch { order },
         GuardRefusal::Exceeds { remaining_minor } => Error::AmountExceedsRemaining { remaining_minor },
         GuardRefusal::Expectation { remaining_minor } => Error::ExpectedRemainingChanged { remaining_minor },
-    }
-}
-
-/// What the account's provider cannot take, all at once.
-fn shape_faults(account: &Account, content: &Content, now: Timestamp) -> Vec<FieldFault> {
-    let (can, provider) = (&account.capabilities, account.identity.provider);
-    let mut faults = Vec::new();
-    match (&content.target, can.shape) {
-        (Target::Payment(_), TargetShape::Esims) => {
-            faults.push(FieldFault::new("payment", format!("{provider} refunds eSIMs: give esims")));
-        }
-        (Target::Esims(_), TargetShape::Payment) => {
-            faults.push(FieldFault::new("esims", format!("{provider} refunds payments: give payment")));
-        }
-        (Target::Payment(payment), TargetShape::Payment) => {
-            if let Some(rule) = order_id_rule(provider, payment.order_id.as_str()) {
-                faults.push(FieldFault::new("payment.order_id", rule));
-            }
-            if payment.transaction_id.is_some() && !can.takes_transaction_id {
-                let rule = format!("{provider} refunds by order: leave it empty");
-                faults.push(FieldFault::new("payment.transaction_id", rule));
-            }
-            let currency = payment.amount.currency();
-            if let Some(taken) = can.currencies.as_ref().filter(|taken| !taken.contains(&currency)) {
-                let codes: Vec<_> = taken.iter().map(|c| c.code()).collect();
-                let rule = format!("the account takes {}", codes.join(", "));
-                faults.push(FieldFault::new("payment.amount.currency_code", rule));
-            }
-            for (name, given) in [
-                ("captured_amount", content.captured_amount),
-                ("expected_remaining", content.expected_remaining),
-            ] {
-                if given.is_some_and(|money| money.currency() != currency) {
-                    let rule = format!("must be in {currency}, as payment.amount");
-                    faults.push(FieldFault::new(format!("{name}.currency_code"), rule));
-                }
-            }
-        }
-        (Target::Esims(_), TargetShape::Esims) => {
-            for (name, given) in [
-                ("captured_amount", content.captured_amount),
-                ("expected_remaining", content.expected_remaining),
-            ] {
-                if given.is_some() {
-                    faults.push(FieldFault::new(name, "eSIMs have no amount: leave it unset"));
-                }
-            }
-        }
-    }
-    faults.extend(time_faults(content, now));
-    faults
-}
-
-fn time_faults(content: &Content, now: Timestamp) -> Vec<FieldFault> {
-    let mut faults = Vec::new();
-    if content.purchase_time.is_some_and(|at| at > now) {
-        faults.push(FieldFault::new("purchase_time", "must not be in the future"));
-    }
-    if content.send_before.is_some_and(|at| at <= now) {
-        faults.push(FieldFault::new("send_before", "must be in the future"));
-    }
-    if let (Some(from), Some(until)) = (content.not_before, content.send_before)
-        && from >= until
-    {
-        faults.push(FieldFault::new("not_before", "must be before send_before"));
-    }
-    faults
-}
-
-/// The form of an order id at its provider: `^\d+$` is what Afterpay's own library enforces.
-fn order_id_rule(provider: ProviderKind, order_id: &str) -> Option<String> {
-    match provider {
-        ProviderKind::Afterpay => {
-            let fine =
-                order_id.len() <= AFTERPAY_ORDER_DIGITS_MAX && order_id.bytes().all(|b| b.is_ascii_digit());
-            (!fine).then(|| format!("Afterpay's order ids are 1 to {AFTERPAY_ORDER_DIGITS_MAX} digits"))
-        }
-        ProviderKind::Airalo | ProviderKind::Worldline | ProviderKind::Moyasar => None,
     }
 }

@@ -1,6 +1,7 @@
 //! Read a refund, with its history on request.
 
-use crate::domain::id::RefundId;
+use crate::domain::admission::AccountState;
+use crate::domain::id::{AccountName, RefundId};
 use crate::domain::refund::{Refund, State, Wait};
 use crate::store::History;
 
@@ -32,20 +33,35 @@ impl Service {
         found.filter(|refund| caller.may_read(&refund.caller)).ok_or(Error::RefundNotFound)
     }
 
-    /// A refund that waits for its turn on an account that is blocked, paused or broken waits for the
-    /// account. Its row says so only once a worker had it, so that blocking an account does not have to touch
-    /// each refund.
+    /// A refund that waits for its turn on an account that is blocked, paused, broken or without a slot
+    /// waits for the account. Its row says so only once a worker had it, so that blocking an account does
+    /// not have to touch each refund.
     async fn tell_account_wait(&self, refund: &mut Refund) -> Result<(), Error> {
         if let State::Pending { wait: wait @ (Wait::Turn | Wait::Backoff) } = &mut refund.state {
-            let account = self.store.account_state(&refund.content.account).await?;
+            let name = &refund.content.account;
+            let account = self.store.account_state(name).await?;
             if account.paused.is_some() {
                 *wait = Wait::AccountPaused;
             } else if account.blocked.is_some() {
                 *wait = Wait::AccountBlocked;
             } else if account.open_until.is_some() {
                 *wait = Wait::Breaker;
+            } else if self.lacks_slot(name, &account).await? {
+                *wait = Wait::Slot;
             }
         }
         Ok(())
+    }
+
+    async fn lacks_slot(&self, name: &AccountName, state: &AccountState) -> Result<bool, Error> {
+        if let Some(until) = state.throttled_until
+            && until > self.store.now().await?
+        {
+            return Ok(true);
+        }
+        match self.accounts.get(name).and_then(|account| account.admission.rate.as_ref()) {
+            Some(rate) => Ok(self.store.next_slot(rate).await?.is_some()),
+            None => Ok(false),
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! The store in memory: the same laws, nothing durable, and the same run from the same calls. For simulation
 //! and tests.
 
+mod begin;
 mod claim;
 mod steps;
 mod world;
@@ -17,7 +18,7 @@ use super::{
     Begun, ClaimAsk, Claimed, Depth, History, Lease, Record, Recorded, Recovery, Result, Store, TimeSource,
 };
 use crate::domain::account::{Account, AccountIdentity};
-use crate::domain::admission::AccountState;
+use crate::domain::admission::{AccountState, Rate};
 use crate::domain::decision::{Acceptance, Intent};
 use crate::domain::event::Event;
 use crate::domain::guard::Guard;
@@ -96,8 +97,16 @@ impl Store for MemoryStore {
         self.change(|world, now| Ok(((), world.release(leases, now))))
     }
 
-    async fn begin(&self, lease: &Lease, intent: &Intent, account: &Account) -> Result<Begun> {
-        self.change(|world, now| world.begin(lease, intent, account, now))
+    async fn begin(&self, leases: &[Lease], intent: &Intent, account: &Account) -> Result<Vec<Begun>> {
+        self.change(|world, now| world.begin(leases, intent, account, now))
+    }
+
+    async fn next_slot(&self, rate: &Rate) -> Result<Option<Duration>> {
+        self.change(|world, now| Ok((world.next_slot(rate, now), Wakes::default())))
+    }
+
+    async fn spend(&self, rate: &Rate) -> Result<Option<Duration>> {
+        self.change(|world, now| Ok((world.spend(rate, now), Wakes::default())))
     }
 
     async fn record(&self, record: Record, account: &Account) -> Result<Vec<Recorded>> {

@@ -1,19 +1,25 @@
 //! A refund as it is kept, with its lease, and the steps that every form of the store takes alike.
 
+mod call;
+mod order;
+mod trip;
+
 use std::time::Duration;
 
 use crate::domain::account::{Account, AccountIdentity};
-use crate::domain::answer::OrderSnapshot;
-use crate::domain::attempt::{Attempt, AttemptEnd, AttemptKind};
+use crate::domain::attempt::{Attempt, AttemptKind};
 use crate::domain::content::Content;
-use crate::domain::decision::Intent;
 use crate::domain::event::{Actor, Event};
-use crate::domain::id::{AccountName, AttemptId, ProviderKey, RefundId};
+use crate::domain::id::{AttemptId, Iccid};
 use crate::domain::plan::Jitter;
-use crate::domain::refund::{Change, IllegalTransition, Refund, StateKind};
+use crate::domain::refund::{Change, IllegalTransition, Refund, State, StateKind, Transition};
 use crate::domain::timestamp::Timestamp;
 
-use super::{AttemptRecord, Claimed, Lease, Member};
+use super::{Lease, Member};
+
+pub(super) use call::{Call, Desk, calls, may_go};
+pub(super) use order::{frees_order, guard_after, is_busy, own_seen_minor};
+pub(super) use trip::{attempt_of, marked};
 
 /// A refund with its lease. `due` is when somebody may take it: what the domain planned or, while it is
 /// leased, the end of the lease, so that a lease that ran out is due by itself.
@@ -21,14 +27,14 @@ use super::{AttemptRecord, Claimed, Lease, Member};
 pub(super) struct Row {
     pub(super) refund: Refund,
     pub(super) due: Option<Timestamp>,
-    pub(super) held: Option<Held>,
+    pub(super) held: Option<Holder>,
     /// Raised by each claim, never lowered.
     pub(super) token: i64,
 }
 
 /// Who has it, and for how long each time.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Held {
+pub(super) struct Holder {
     pub(super) worker: String,
     pub(super) length: Duration,
 }
@@ -49,23 +55,8 @@ impl Row {
         Self {
             refund: self.refund.clone(),
             due: Some(now.plus(length)),
-            held: Some(Held { worker: worker.to_owned(), length }),
+            held: Some(Holder { worker: worker.to_owned(), length }),
             token: self.token.saturating_add(1),
-        }
-    }
-
-    /// What the worker is told of a claim of this row.
-    pub(super) fn handed_out(&self, worker: &str, probe: bool, now: Timestamp) -> Claimed {
-        Claimed {
-            refund: self.refund.clone(),
-            lease: Lease {
-                refund_id: self.refund.id,
-                worker: worker.to_owned(),
-                token: self.token.saturating_add(1),
-            },
-            probe,
-            taken_over: self.held.is_some(),
-            now,
         }
     }
 
@@ -75,7 +66,7 @@ impl Row {
         Self {
             refund: self.refund.clone(),
             due: Some(self.due.map_or(end, |due| due.max(end))),
-            held: self.held.clone().map(|held| Held { length, ..held }),
+            held: self.held.clone().map(|held| Holder { length, ..held }),
             token: self.token,
         }
     }
@@ -112,13 +103,55 @@ impl Row {
             None => (self.refund.clone(), None),
             Some(change) => {
                 let actor = Actor::dispatcher(trace_id.cloned());
-                let transition = self.refund.apply(change.clone(), actor, now)?;
-                (transition.refund, transition.event)
+                let Transition { refund, event } = self.refund.apply(change.clone(), actor, now)?;
+                told_once(refund, event)
             }
         };
         let length = self.held.as_ref().map_or(Duration::ZERO, |held| held.length);
         let row = if member.keep { self.kept(refund, length, now) } else { self.settled(refund) };
         Ok(Some((row, event)))
+    }
+}
+
+/// A refund and its event as they are kept: the parts of a success stand with the refund alone.
+fn told_once(mut refund: Refund, mut event: Option<Event>) -> (Refund, Option<Event>) {
+    if let State::Succeeded(success) | State::PartiallySucceeded(success) | State::Reversed(success) =
+        &mut refund.state
+    {
+        success.items.clear();
+    }
+    if let Some(success) = event.as_mut().and_then(|event| event.success.as_mut()) {
+        success.items.clear();
+    }
+    (refund, event)
+}
+
+/// What names an eSIM's claim: the company and the eSIM. Ordered, because claims are written in this order.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct EsimKey {
+    pub(super) provider: &'static str,
+    pub(super) merchant: String,
+    pub(super) iccid: Iccid,
+}
+
+impl EsimKey {
+    /// The claims that a wish needs; none for payments.
+    pub(super) fn all_of(identity: &AccountIdentity, content: &Content) -> Vec<Self> {
+        let key = |iccid: &Iccid| Self {
+            provider: identity.provider.word(),
+            merchant: identity.merchant.clone(),
+            iccid: iccid.clone(),
+        };
+        content.iccids().iter().map(key).collect()
+    }
+
+    /// The claims that a step from one form of a refund to the next gives up.
+    pub(super) fn given_up(before: &Refund, after: &Refund) -> Vec<Self> {
+        if before.claims_esims() && !after.claims_esims() {
+            Self::all_of(&after.identity, &after.content)
+        } else {
+            Vec::new()
+        }
     }
 }
 
@@ -146,62 +179,6 @@ impl GuardKey {
     pub(super) fn of_refund(refund: &Refund) -> Option<Self> {
         Self::of(&refund.identity, &refund.content)
     }
-}
-
-/// The attempt that an intent becomes.
-pub(super) fn attempt_of(
-    intent: &Intent,
-    refund_id: RefundId,
-    account: &AccountName,
-    now: Timestamp,
-) -> Attempt {
-    Attempt {
-        id: intent.attempt,
-        kind: intent.kind,
-        account: account.clone(),
-        members: vec![refund_id],
-        started: now,
-        end: None,
-        trace_id: intent.trace_id.clone(),
-        preflight: intent.snapshot.as_ref().map(in_one_line),
-    }
-}
-
-fn in_one_line(snapshot: &OrderSnapshot) -> String {
-    format!(
-        "{}: captured {}, refunded {} minor units, {} refunds listed",
-        snapshot.currency,
-        snapshot.captured_minor,
-        snapshot.refunded_minor,
-        snapshot.refunds.len()
-    )
-}
-
-/// The sum of our own refunds that a snapshot lists, each once: a second entry for one refund is not ours to
-/// claim.
-pub(super) fn own_seen_minor(
-    snapshot: &OrderSnapshot,
-    own: impl IntoIterator<Item = (RefundId, ProviderKey)>,
-) -> i64 {
-    own.into_iter()
-        .filter_map(|(id, key)| {
-            let id = id.to_string();
-            snapshot.refunds.iter().find(|seen| seen.is_of(key, &id))
-        })
-        .fold(0, |sum: i64, seen| sum.saturating_add(seen.amount_minor))
-}
-
-/// Marks what is written of a round trip as late when a member's lease was lost.
-pub(super) fn marked(attempt: Option<AttemptRecord>, stale: bool) -> Option<AttemptRecord> {
-    let late = |end: AttemptEnd| AttemptEnd { late: end.late || stale, ..end };
-    attempt.map(|attempt| match attempt {
-        AttemptRecord::End(id, end) => AttemptRecord::End(id, late(end)),
-        AttemptRecord::Whole(mut whole) => {
-            whole.end = whole.end.map(late);
-            whole.members.sort_unstable();
-            AttemptRecord::Whole(whole)
-        }
-    })
 }
 
 /// What a restore makes of a refund that may have been sent in the time that was lost.
@@ -232,7 +209,7 @@ impl Row {
         if refund.state.kind() == StateKind::Pending {
             // Once sent a refund is never PENDING again, so that its own id can name the one such intent.
             let id = AttemptId(refund.id.0);
-            let send = Change::Send { attempt: id, lease: Duration::ZERO };
+            let send = Change::Send { attempt: id, baseline: None, lease: Duration::ZERO };
             let transition = refund.apply(send, Actor::dispatcher(None), restored_to)?;
             refund = transition.refund;
             events.extend(transition.event);

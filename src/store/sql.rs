@@ -1,16 +1,19 @@
 //! The store on a database: SQLite for one process, PostgreSQL for any number of replicas, from one source.
 //!
-//! Locks are taken in one order everywhere: refunds by id, guards by key, accounts by name, rate budgets.
+//! Locks are taken in one order everywhere: refunds by id, claims of eSIMs, guards, accounts, each by key,
+//! rate budgets.
 
 mod accounts;
 mod begin;
 mod claim;
+mod claims;
 mod connect;
 mod create;
 mod entity;
 mod events;
 mod fault;
 mod guards;
+mod leases;
 mod read;
 mod record;
 mod recover;
@@ -32,7 +35,7 @@ use super::{
     TimeSource,
 };
 use crate::domain::account::{Account, AccountIdentity};
-use crate::domain::admission::AccountState;
+use crate::domain::admission::{AccountState, Rate};
 use crate::domain::decision::{Acceptance, Intent};
 use crate::domain::event::Event;
 use crate::domain::guard::Guard;
@@ -146,18 +149,28 @@ impl Store for SqlStore {
         if leases.is_empty() {
             return Ok(Vec::new());
         }
-        in_transaction!(self, "renewing leases", |tx| claim::renew(&tx, leases, lease))
+        in_transaction!(self, "renewing leases", |tx| leases::renew(&tx, leases, lease))
     }
 
     async fn release(&self, leases: &[Lease]) -> Result<()> {
         if leases.is_empty() {
             return Ok(());
         }
-        in_transaction!(self, "giving leases back", |tx| claim::release(&tx, leases))
+        in_transaction!(self, "giving leases back", |tx| leases::release(&tx, leases))
     }
 
-    async fn begin(&self, lease: &Lease, intent: &Intent, account: &Account) -> Result<Begun> {
-        in_transaction!(self, "writing an intent", |tx| begin::begin(&tx, lease, intent, account))
+    async fn begin(&self, leases: &[Lease], intent: &Intent, account: &Account) -> Result<Vec<Begun>> {
+        in_transaction!(self, "writing an intent", |tx| begin::begin(&tx, leases, intent, account))
+    }
+
+    async fn next_slot(&self, rate: &Rate) -> Result<Option<Duration>> {
+        let free = read::next_slot(&self.db, rate).await.map_err(|fault| fault.told("reading a budget"))?;
+        let now = self.now().await?;
+        Ok(free.filter(|free| *free > now).map(|free| free.since(now)))
+    }
+
+    async fn spend(&self, rate: &Rate) -> Result<Option<Duration>> {
+        in_transaction!(self, "spending a slot", |tx| accounts::spend(&tx, rate))
     }
 
     async fn record(&self, record: Record, account: &Account) -> Result<Vec<Recorded>> {

@@ -38,6 +38,8 @@ pub const URL_TEMPLATE: &str = "url.template";
 
 /// Our id of a refund.
 pub const REFUND_ID: &str = "refund.id";
+/// Our ids of the refunds that share a call.
+pub const REFUND_IDS: &str = "refund.ids";
 /// The configured account that a refund belongs to.
 pub const REFUND_ACCOUNT: &str = "refund.account";
 /// The provider of that account.

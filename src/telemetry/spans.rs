@@ -5,6 +5,7 @@
 use std::net::SocketAddr;
 
 use opentelemetry::trace::Status;
+use opentelemetry::{Array, StringValue, Value};
 use tracing::field::Empty;
 use tracing::{Span, info_span};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
@@ -88,24 +89,40 @@ pub fn finish_server_span(span: &Span, code: &str, is_error: bool) {
     }
 }
 
-/// The span of one attempt at a refund: always a new trace, that points to the caller's.
+/// The span of one attempt at a refund, or at the refunds that share a call, each with its caller's trace:
+/// always a new trace, that points to the callers'.
 pub fn attempt_span(
-    refund_id: &str,
+    members: &[(String, Option<TraceContext>)],
     account: &str,
     provider: &str,
     attempt: u32,
-    link: Option<&TraceContext>,
 ) -> Span {
-    let span = info_span!(
-        parent: None,
-        "attempt",
-        otel.kind = "internal",
-        { names::REFUND_ID } = refund_id,
-        { names::REFUND_ACCOUNT } = account,
-        { names::REFUND_PROVIDER } = provider,
-        { names::REFUND_ATTEMPT } = i64::from(attempt),
-    );
-    if let Some(caller) = link {
+    let span = if let [(refund_id, _)] = members {
+        info_span!(
+            parent: None,
+            "attempt",
+            otel.kind = "internal",
+            { names::REFUND_ID } = refund_id,
+            { names::REFUND_ACCOUNT } = account,
+            { names::REFUND_PROVIDER } = provider,
+            { names::REFUND_ATTEMPT } = i64::from(attempt),
+        )
+    } else {
+        // Its log lines name the refund that each is about.
+        info_span!(
+            parent: None,
+            "attempt",
+            otel.kind = "internal",
+            { names::REFUND_ACCOUNT } = account,
+            { names::REFUND_PROVIDER } = provider,
+            { names::REFUND_ATTEMPT } = i64::from(attempt),
+        )
+    };
+    if members.len() > 1 {
+        let ids: Vec<StringValue> = members.iter().map(|(id, _)| id.clone().into()).collect();
+        span.set_attribute(names::REFUND_IDS, Value::Array(Array::String(ids)));
+    }
+    for caller in members.iter().filter_map(|(_, caller)| caller.as_ref()) {
         propagation::add_link(&span, caller);
     }
     span

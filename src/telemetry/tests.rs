@@ -156,7 +156,8 @@ fn an_attempt_is_a_new_root_with_one_link_and_the_round_trip_is_its_child() {
     let mut headers = HeaderMap::new();
     let spans = listening.spans_of(|| {
         create_refund(None).in_scope(|| {
-            let attempt = spans::attempt_span("r-1", "afterpay-au", "afterpay", 2, Some(&caller()));
+            let attempt =
+                spans::attempt_span(&[("r-1".to_owned(), Some(caller()))], "afterpay-au", "afterpay", 2);
             let call = attempt.in_scope(|| post(1));
             call.in_scope(|| propagation::inject(&mut headers));
             spans::finish_client_span(&call, ClientEnd::Answered(201));

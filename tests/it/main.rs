@@ -1,8 +1,6 @@
 //! The service from outside, in one binary: the databases, the store's contract, and whole processes.
 
 #[cfg(test)]
-mod afterpay_faults;
-#[cfg(test)]
 mod bad_input;
 #[cfg(test)]
 mod budgets;
@@ -12,6 +10,8 @@ mod commands;
 mod create;
 #[cfg(test)]
 mod errors;
+#[cfg(test)]
+mod faults;
 #[cfg(test)]
 mod lease;
 #[cfg(test)]

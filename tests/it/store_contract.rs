@@ -2,10 +2,14 @@
 
 mod accept;
 mod accounts;
+mod batches;
 mod dropped;
+mod esims;
 mod events;
 mod laws;
 mod leases;
+mod orders;
+mod parts;
 mod plans;
 mod recover;
 mod reopen;
@@ -14,12 +18,14 @@ mod steps;
 use std::time::Duration;
 
 use refunds::domain::account::Account;
-use refunds::domain::answer::Evidence;
+use refunds::domain::answer::{Evidence, OrderSnapshot, Sight};
 use refunds::domain::attempt::{AttemptEnd, AttemptKind};
 use refunds::domain::decision::{Acceptance, Intent};
 use refunds::domain::id::AttemptId;
 use refunds::domain::refund::{Change, NewRefund, Refund};
-use refunds::store::{AttemptRecord, Begun, ClaimAsk, Claimed, Lease, Member, Record, Recorded, Store};
+use refunds::store::{
+    AttemptRecord, Begun, ClaimAsk, Claimed, Error, Lease, Member, Record, Recorded, Store,
+};
 
 use crate::support::database::TestDatabase;
 use crate::support::samples;
@@ -36,7 +42,7 @@ async fn accept(store: &dyn Store, new: NewRefund) -> Refund {
 }
 
 fn ask(worker: &str, account: &Account, room: usize) -> ClaimAsk {
-    ClaimAsk { worker: worker.to_owned(), lease: LEASE, rooms: vec![(account.identity.name.clone(), room)] }
+    ClaimAsk { worker: worker.to_owned(), lease: LEASE, rooms: vec![(account.clone(), room)] }
 }
 
 /// Claims what is due on one account.
@@ -48,7 +54,7 @@ async fn claim(store: &dyn Store, worker: &str, account: &Account) -> Vec<Claime
 async fn claim_one(store: &dyn Store, account: &Account) -> Lease {
     let mut claimed = claim(store, "worker", account).await;
     assert_eq!(claimed.len(), 1, "{claimed:?}");
-    claimed.remove(0).lease
+    claimed.remove(0).members.remove(0).lease
 }
 
 fn intent(kind: AttemptKind) -> Intent {
@@ -56,16 +62,33 @@ fn intent(kind: AttemptKind) -> Intent {
         attempt: samples::attempt_id(),
         kind,
         probe: false,
-        snapshot: None,
+        sights: vec![None],
         lease: LEASE,
         trace_id: None,
     }
 }
 
+/// What a preflight saw of a refund's order, for an intent of that one.
+fn sight(snapshot: OrderSnapshot) -> Vec<Option<Sight>> {
+    vec![Some(Sight::Order(snapshot))]
+}
+
+/// Writes an intent for one refund.
+async fn begin_one(
+    store: &dyn Store,
+    lease: &Lease,
+    intent: &Intent,
+    account: &Account,
+) -> Result<Begun, Error> {
+    let mut begun = store.begin(std::slice::from_ref(lease), intent, account).await?;
+    assert_eq!(begun.len(), 1);
+    Ok(begun.remove(0))
+}
+
 /// Writes the intent of a send that must go.
 async fn begin(store: &dyn Store, lease: &Lease, account: &Account) -> AttemptId {
     let intent = intent(AttemptKind::Send);
-    match store.begin(lease, &intent, account).await.unwrap() {
+    match begin_one(store, lease, &intent, account).await.unwrap() {
         Begun::Go(_) => intent.attempt,
         other => panic!("does not go: {other:?}"),
     }

@@ -31,7 +31,7 @@ async fn played_to(script: Vec<Step>, client: fn(SocketAddr) -> Afterpay) -> Ans
 }
 
 fn assert_not_sent(answer: &Answer) {
-    assert_eq!(answer.faces, [Face::NotSent], "{answer:?}");
+    assert_eq!(answer.faces, [Face::NotSent { alone: false }], "{answer:?}");
     assert_eq!(answer.signals, [Signal::Trouble]);
     assert_phase(&answer.evidence, FailurePhase::Connect, None);
 }

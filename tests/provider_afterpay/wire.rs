@@ -42,6 +42,7 @@ async fn a_refund_is_these_bytes_and_a_201_is_its_success() {
         amount_minor: Some(1_050),
         provider_refund_id: Some("67890123".to_owned()),
         completed: Timestamp::parse_rfc3339("2023-01-01T00:00:00.000Z"),
+        items: Vec::new(),
     };
     assert_eq!(answer.faces, [Face::Succeeded(success)]);
     assert_eq!(answer.signals, [Signal::Healthy]);
@@ -116,7 +117,10 @@ async fn a_call_without_exactly_one_refund_sends_nothing() {
     let listener = Listener::answer(json(201, &success_body())).await;
     let client = client_at(listener.address());
     let two = [refund_of("1"), refund_of("2")];
-    assert_eq!(client.send(&two, 0).await.faces, [Face::NotSent, Face::NotSent]);
+    assert_eq!(
+        client.send(&two, 0).await.faces,
+        [Face::NotSent { alone: false }, Face::NotSent { alone: false }]
+    );
     assert_eq!(client.send(&[], 0).await.faces, []);
     assert_eq!(listener.connections(), 0);
 }

@@ -35,7 +35,7 @@ http | grpc provider sandbox telemetry | the wire, and the trace that it carries
 http_body | grpc provider sandbox | the wire
 insta opentelemetry_proto proptest tempfile | * | tests: cargo itself keeps them out of the service
 iso_currency | domain | the table of exponents stands beside money
-jsonwebtoken ring | sandbox | assertions are verified where they are received
+jsonwebtoken | sandbox | assertions are verified where they are received
 json_subscriber tracing_opentelemetry tracing_subscriber | telemetry | one room tells what happens
 migrations | app store | the schema is the store's; app decides when it runs
 opentelemetry opentelemetry_otlp opentelemetry_sdk | telemetry | one room tells what happens
@@ -45,6 +45,7 @@ protox tonic_prost_build | build | protos are compiled at build time
 rand | service | chance comes from the id source: a seed replays
 refunds | main | the library's own name, for the binary
 reqwest | provider | one client, traced, that follows no redirect
+ring | provider sandbox | assertions are signed where tokens are asked for, verified where they are received
 rust_decimal | domain provider sandbox | decimals of a wire become minor units
 rustix | app service | the clock that counts suspension; crash points
 rustls | app provider | the crypto provider is installed once

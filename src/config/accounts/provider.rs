@@ -14,7 +14,7 @@ pub enum Provider {
     Airalo,
     /// Afterpay Global API v2.
     Afterpay,
-    /// Worldline Acquiring.
+    /// Worldline One Commerce Hub.
     Worldline,
     /// Moyasar payment gateway.
     Moyasar,
@@ -65,9 +65,10 @@ const HOUR_S: u64 = 3_600;
 impl Provider {
     pub(super) fn limits(self) -> Limits {
         match self {
-            // One request in five minutes per egress address; nothing is sent twice. Times as in its SDK.
+            // One request in five minutes per egress address; nothing is sent twice. Times as in its SDK, but
+            // that a connection must stand while its slot is fresh.
             Self::Airalo => Limits {
-                connect_ms: 10_000,
+                connect_ms: 4_000,
                 read_ms: 60_000,
                 resend_window_s: 0,
                 resend_window_s_max: 0,
@@ -97,7 +98,7 @@ impl Provider {
                 resend_window_s_max: 24 * HOUR_S,
                 refund_window_days: None,
                 rate: None,
-                needs_key_id: true,
+                needs_key_id: false,
                 needs_site_url: false,
                 currencies: &[],
             },

@@ -131,7 +131,8 @@ fn a_database_in_memory_is_refused() {
 fn every_key_is_documented() {
     let document = include_str!("../../../docs/configuration.md");
     let wrong = "[server]\nx=1\n[database]\nx=1\n[dispatch]\nx=1\n[telemetry]\nx=1\n[callers]\nx=1
-        [accounts.a]\nx=1\ntimeouts={x=1}\nschedule={x=1}\n[sandbox]\nx=1\n[testing]\nx=1";
+        [accounts.a]\nx=1\ntimeouts={x=1}\nschedule={x=1}\nairalo={x=1}\nworldline={x=1}
+        [sandbox]\nx=1\n[testing]\nx=1";
     let mut missing = String::new();
     for fault in Files::new(wrong, CALLERS).faults(&[]) {
         let Some((place, known)) = fault.split_once(": unknown key; known here are ") else {

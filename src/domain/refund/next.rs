@@ -35,7 +35,7 @@ impl Refund {
 
     fn next_of_pending(&self, change: Change, now: Timestamp) -> Option<Next> {
         match change {
-            Change::Send { attempt, lease } => Some(Next {
+            Change::Send { attempt, lease, baseline: _ } => Some(Next {
                 state: State::Sending { attempt, started: now, earlier: None },
                 due: Some(now.plus(lease)),
                 overdue: self.overdue,
@@ -56,6 +56,7 @@ impl Refund {
             | Change::Decline { .. }
             | Change::Review { .. }
             | Change::Confirm(_)
+            | Change::ConfirmPart(_)
             | Change::Absent { .. }
             | Change::Reverse => None,
         }
@@ -71,7 +72,7 @@ impl Refund {
         let doubt = || earlier.cloned().unwrap_or(Doubt { first_sent: started, refusal: None, checks: 0 });
         let idle_steps = self.idle_steps.saturating_add(1);
         match change {
-            Change::NothingSent { wait, delay } => Some(Next {
+            Change::NothingSent { wait, delay, alone: _ } => Some(Next {
                 state: match earlier {
                     None => State::Pending { wait },
                     Some(doubt) => State::Unknown { wait, doubt: doubt.clone() },
@@ -96,10 +97,11 @@ impl Refund {
                 Some(doubt) if !conclusive => self.refused(failure, doubt, delay, now),
                 Some(_) | None => Next::ended(State::Failed(failure)),
             }),
-            Change::Review { reference, delay, overdue_after } => {
-                Some(Next::review(reference, doubt(), now.plus(delay), now.plus(overdue_after)))
+            Change::Review { review, delay, overdue_after } => {
+                Some(Next::review(review.reference, doubt(), now.plus(delay), now.plus(overdue_after)))
             }
             Change::Confirm(success) => Some(self.confirmed(success)),
+            Change::ConfirmPart(success) => Some(Next::ended(State::PartiallySucceeded(success))),
             Change::Send { .. }
             | Change::Absent { .. }
             | Change::Wait { .. }
@@ -118,7 +120,7 @@ impl Refund {
             note: None,
         };
         match change {
-            Change::Send { attempt, lease } => Some(Next {
+            Change::Send { attempt, lease, baseline: _ } => Some(Next {
                 state: State::Sending { attempt, started: now, earlier: Some(doubt.clone()) },
                 due: Some(now.plus(lease)),
                 overdue: self.overdue,
@@ -128,10 +130,11 @@ impl Refund {
             Change::Decline { failure, conclusive: true, delay: _ } => {
                 Some(Next::ended(State::Failed(failure)))
             }
-            Change::Review { reference, delay, overdue_after } => {
-                Some(Next::review(reference, doubt.clone(), now.plus(delay), now.plus(overdue_after)))
+            Change::Review { review, delay, overdue_after } => {
+                Some(Next::review(review.reference, doubt.clone(), now.plus(delay), now.plus(overdue_after)))
             }
             Change::Confirm(success) => Some(self.confirmed(success)),
+            Change::ConfirmPart(success) => Some(Next::ended(State::PartiallySucceeded(success))),
             Change::Absent { delay, refusal_age_min } => Some(match &doubt.refusal {
                 Some(refusal) if now >= refusal.time.plus(refusal_age_min) => {
                     Next::ended(State::Failed(refusal.failure.clone()))
@@ -170,9 +173,13 @@ impl Refund {
             Change::Decline { failure, conclusive: true, delay: _ } => {
                 Some(Next::ended(State::Failed(failure)))
             }
-            Change::Review { reference: seen, delay, overdue_after: _ } => {
-                let mut next =
-                    Next::review(seen.or(reference.cloned()), doubt.clone(), now.plus(delay), overdue);
+            Change::Review { review, delay, overdue_after: _ } => {
+                let mut next = Next::review(
+                    review.reference.or(reference.cloned()),
+                    doubt.clone(),
+                    now.plus(delay),
+                    overdue,
+                );
                 next.idle_steps = self.idle_steps.saturating_add(1);
                 Some(next)
             }
@@ -182,6 +189,7 @@ impl Refund {
                 Some(Next::review(reference.cloned(), doubt, now.plus(delay), overdue))
             }
             Change::Confirm(success) => Some(self.confirmed(success)),
+            Change::ConfirmPart(success) => Some(Next::ended(State::PartiallySucceeded(success))),
             Change::Send { .. }
             | Change::NothingSent { .. }
             | Change::Decline { conclusive: false, .. }

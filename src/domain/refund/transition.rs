@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use super::super::answer::{Baseline, Review};
 use super::super::event::{Actor, Event};
 use super::super::id::AttemptId;
 use super::super::timestamp::Timestamp;
-use super::{Failure, Refund, State, StateKind, Success, Wait};
+use super::{Failure, Item, Refund, State, StateKind, Success, Wait};
 
 /// What happened to a refund.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +15,8 @@ pub enum Change {
     Send {
         /// The attempt.
         attempt: AttemptId,
+        /// What the preflight saw; `None` keeps what is known, as every resend does.
+        baseline: Option<Baseline>,
         /// How long its worker may take before another looks.
         lease: Duration,
     },
@@ -23,6 +26,8 @@ pub enum Change {
         wait: Wait,
         /// How long.
         delay: Duration,
+        /// It is not to share a call again.
+        alone: bool,
     },
     /// No usable answer came.
     Unanswered {
@@ -42,8 +47,8 @@ pub enum Change {
     },
     /// The provider has taken it and will decide later.
     Review {
-        /// The provider's reference of the case.
-        reference: Option<String>,
+        /// The case.
+        review: Review,
         /// How long until it is looked at.
         delay: Duration,
         /// How long after now somebody must be told.
@@ -51,6 +56,8 @@ pub enum Change {
     },
     /// The provider says that the money went back.
     Confirm(Success),
+    /// The provider says that part of the money went back and no more will, without a sum that shows it.
+    ConfirmPart(Success),
     /// A lookup answered and did not show our key.
     Absent {
         /// How long until the next look.
@@ -107,6 +114,7 @@ impl Refund {
         let name = change.name();
         let illegal = IllegalTransition { state: from, change: name };
         let counts_as_send = matches!(change, Change::Send { .. });
+        let (baseline, items, alone) = self.kept_by(&change);
         let next = self.next(change, now).ok_or_else(|| illegal.clone())?;
         let to = next.state.kind();
         let changed = from != to;
@@ -118,6 +126,9 @@ impl Refund {
         refund.due = next.due;
         refund.overdue = next.overdue;
         refund.idle_steps = next.idle_steps;
+        refund.baseline = baseline;
+        refund.items = items;
+        refund.alone = alone;
         refund.sends = self.sends.saturating_add(u32::from(counts_as_send));
         if changed {
             refund.sequence = self.sequence.saturating_add(1);
@@ -125,6 +136,32 @@ impl Refund {
         }
         let event = changed.then(|| refund.event(Some(from), next.note, actor));
         Ok(Transition { refund, event })
+    }
+
+    /// What a change leaves beside the state: the baseline of the first send, the parts, whether it goes
+    /// alone.
+    fn kept_by(&self, change: &Change) -> (Baseline, Vec<Item>, bool) {
+        let (mut baseline, mut items, mut alone) = (self.baseline.clone(), self.items.clone(), self.alone);
+        match change {
+            Change::Send { baseline: Some(seen), .. } => baseline.clone_from(seen),
+            Change::NothingSent { alone: from_now_on, .. } => alone |= from_now_on,
+            Change::Review { review, .. } if !review.items.is_empty() => items.clone_from(&review.items),
+            Change::Confirm(success) | Change::ConfirmPart(success) if !success.items.is_empty() => {
+                items.clone_from(&success.items);
+            }
+            Change::Send { baseline: None, .. }
+            | Change::Review { .. }
+            | Change::Confirm(_)
+            | Change::ConfirmPart(_)
+            | Change::Unanswered { .. }
+            | Change::Decline { .. }
+            | Change::Absent { .. }
+            | Change::Wait { .. }
+            | Change::Reject(_)
+            | Change::Cancel
+            | Change::Reverse => {}
+        }
+        (baseline, items, alone)
     }
 
     /// The event that tells how this refund stands now.
@@ -164,6 +201,7 @@ impl Change {
             Self::Decline { .. } => "decline",
             Self::Review { .. } => "review",
             Self::Confirm(_) => "confirm",
+            Self::ConfirmPart(_) => "confirm_part",
             Self::Absent { .. } => "absent",
             Self::Wait { .. } => "wait",
             Self::Reject(_) => "reject",

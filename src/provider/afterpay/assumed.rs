@@ -10,7 +10,7 @@ const fn set_by(assumption: Assumption, setting: &'static str) -> Assumption {
     Assumption { setting: Some(setting), ..assumption }
 }
 
-/// All of it; the tables of answers in `docs/providers.md` carry marks of their own.
+/// All of it; the tables of answers in `docs/providers/afterpay.md` carry marks of their own.
 pub const ASSUMED: &[Assumption] = &[
     set_by(
         fact(

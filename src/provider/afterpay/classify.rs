@@ -140,6 +140,7 @@ fn success(
         amount_minor: Some(payment.amount.minor()),
         provider_refund_id: Some(credentials.clean_id(&body.refund_id)),
         completed: wire::text(body.refunded_at).and_then(|text| Timestamp::parse_rfc3339(&text)),
+        items: Vec::new(),
     })
 }
 
@@ -156,7 +157,8 @@ pub(super) fn lookup_answer(
             Err(text) => (Sight::Nothing, Some(FailurePhase::Parse), Some(text), Signal::Trouble),
         };
         let evidence = evidence(reply, phase, text, credentials);
-        return LookupAnswer { sight, evidence, signals: vec![signal] };
+        let finding = sight.finding_by_key(refund);
+        return LookupAnswer { sight, finding, evidence, signals: vec![signal] };
     }
     let Refusal { meaning, mut evidence, signals } = refusal(reply, credentials);
     let sight = match meaning {
@@ -172,5 +174,6 @@ pub(super) fn lookup_answer(
     if sight == Sight::Nothing && evidence.phase.is_none() {
         evidence.phase = Some(FailurePhase::Parse);
     }
-    LookupAnswer { sight, evidence, signals }
+    let finding = sight.finding_by_key(refund);
+    LookupAnswer { sight, finding, evidence, signals }
 }

@@ -48,7 +48,7 @@ pub(super) fn read(
     for entry in reply.refunds.unwrap_or_default() {
         let entry = seen_refund(entry, currency, refund)?;
         // What was never captured is released, not refunded; the list holds both. Ours are never releases.
-        let ours = entry.is_of(refund.key, &refund.id.to_string());
+        let ours = entry.is_of(refund);
         let by_event = entry.provider_refund_id.as_ref().is_some_and(|id| released.contains(id));
         let before_capture = entry.completed.zip(first_capture).is_some_and(|(done, first)| done < first);
         if !ours && (by_event || before_capture || nothing_captured) {
@@ -69,6 +69,7 @@ pub(super) fn read(
         refunded_minor,
         purchase_time: time(reply.created),
         refunds: seen,
+        transactions: Vec::new(),
     })
 }
 

@@ -98,7 +98,7 @@ pub(super) fn meaning(status: u16, envelope: Option<&Envelope>) -> Meaning {
     TABLE.iter().find(fits).map_or(Meaning::Unlisted, |row| row.meaning)
 }
 
-/// The table as Markdown, for `docs/providers.md`.
+/// The table as Markdown, for `docs/providers/afterpay.md`.
 pub fn answers_to_markdown() -> String {
     let mut text = String::from("| Status | Body | Means | Mark |\n|---|---|---|---|\n");
     for row in TABLE {

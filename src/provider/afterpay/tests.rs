@@ -184,6 +184,6 @@ fn a_figure_that_cannot_be_trusted_makes_the_sight_useless() {
 
 #[test]
 fn the_documents_say_what_the_tables_say() {
-    hold_section("afterpay answers", &answers_to_markdown());
-    hold_section("afterpay assumptions", &to_markdown(ASSUMED));
+    hold_section("providers/afterpay.md", "afterpay answers", &answers_to_markdown());
+    hold_section("providers/afterpay.md", "afterpay assumptions", &to_markdown(ASSUMED));
 }

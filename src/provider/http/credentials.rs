@@ -23,7 +23,7 @@ const WITHHELD: &str = "[withheld]";
 #[derive(Clone)]
 pub struct Credentials {
     header: HeaderValue,
-    secrets: [SecretString; 2],
+    secrets: Vec<SecretString>,
 }
 
 impl Credentials {
@@ -44,8 +44,21 @@ impl Credentials {
         let token = STANDARD.encode(format!("{user}:{}", secret.expose_secret()));
         let mut header = header_value(&AUTHORIZATION, &format!("Basic {token}"))?;
         header.set_sensitive(true);
-        let secrets = [secret.clone(), SecretString::from(token)];
+        let secrets = vec![secret.clone(), SecretString::from(token)];
         Ok(Self { header, secrets })
+    }
+
+    /// A bearer token (RFC 6750).
+    ///
+    /// # Errors
+    /// An empty token, or one that no header can carry.
+    pub fn bearer(token: &SecretString) -> Result<Self, Error> {
+        if token.expose_secret().is_empty() {
+            return Err(Error::Secret);
+        }
+        let mut header = header_value(&AUTHORIZATION, &format!("Bearer {}", token.expose_secret()))?;
+        header.set_sensitive(true);
+        Ok(Self { header, secrets: vec![token.clone()] })
     }
 
     /// The value of `Authorization`, marked as sensitive.
@@ -68,6 +81,13 @@ impl Credentials {
             return WITHHELD.to_owned();
         }
         line(text, TEXT_CHARS_MAX)
+    }
+
+    /// The same, and this secret is kept out of every record too.
+    #[must_use]
+    pub fn guarding(mut self, secret: &SecretString) -> Self {
+        self.secrets.push(secret.clone());
+        self
     }
 
     fn are_in(&self, text: &str) -> bool {
@@ -100,6 +120,18 @@ mod tests {
         assert_eq!(header.as_bytes(), b"Basic bTpzM2NyZXQ=");
         assert!(header.is_sensitive());
         assert_eq!(format!("{header:?} {:?}", credentials()), "Sensitive Credentials");
+    }
+
+    #[test]
+    fn a_bearer_token_is_sensitive() {
+        let credentials = Credentials::bearer(&SecretString::from("t0ken")).unwrap();
+        let header = credentials.authorization();
+        assert_eq!(header.as_bytes(), b"Bearer t0ken");
+        assert!(header.is_sensitive());
+        assert_eq!(credentials.clean("Bearer t0ken is not known"), WITHHELD);
+        for token in ["", "t0ken\n", "t0k\u{e9}\u{7}n"] {
+            assert!(Credentials::bearer(&SecretString::from(token)).is_err());
+        }
     }
 
     #[test]

@@ -1,64 +1,37 @@
 //! Handing out due work, and keeping or giving back what was handed out.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::world::World;
-use crate::domain::admission::Claimable;
-use crate::domain::id::{AccountName, RefundId};
-use crate::domain::refund::StateKind;
 use crate::domain::timestamp::Timestamp;
-use crate::store::row::Row;
+use crate::store::row::{Desk, Row, calls};
 use crate::store::wake::Wakes;
 use crate::store::{ClaimAsk, Claimed, Lease};
 
 impl World {
     /// Leases what is due: first SENDING refunds whose worker is gone, then what each account's state allows.
     pub(super) fn claim(&mut self, ask: &ClaimAsk, now: Timestamp) -> Vec<Claimed> {
-        let mut rooms: BTreeMap<AccountName, usize> = ask.rooms.iter().cloned().collect();
-        let due: Vec<RefundId> =
-            self.due.iter().take_while(|(due, _)| *due <= now).map(|(_, id)| *id).collect();
+        let desks = Desk::all_of(ask, |account| {
+            let rate = account.admission.rate.as_ref();
+            let next_free = rate.and_then(|rate| self.buckets.get(&rate.bucket).copied());
+            (self.account_state(&account.identity.name), next_free)
+        });
+        let due = self.due.iter().take_while(|(due, _)| *due <= now);
+        let due: Vec<Row> = due.filter_map(|(_, id)| self.rows.get(id).cloned()).collect();
         let mut claimed = Vec::new();
-        for sending in [true, false] {
-            for id in &due {
-                let Some(row) = self.rows.get(id).cloned() else {
-                    continue;
-                };
-                let kind = row.refund.state.kind();
-                let Some(room) = rooms.get_mut(&row.refund.identity.name) else {
-                    continue;
-                };
-                if *room == 0 || sending != (kind == StateKind::Sending) {
-                    continue;
-                }
-                let Some(probe) = self.may_go(&row, ask.lease, now) else {
-                    continue;
-                };
-                *room -= 1;
-                claimed.push(row.handed_out(&ask.worker, probe, now));
+        for call in calls(due, &desks, now) {
+            let Some(desk) = desks.iter().find(|desk| call.account() == Some(desk.name())) else {
+                continue;
+            };
+            if call.probe {
+                self.put_account(&desk.account.identity, desk.state.probe_taken(ask.lease, now));
+            }
+            claimed.push(call.handed_out(&ask.worker, desk.state.clone(), now));
+            for row in &call.rows {
                 self.put(row.claimed(&ask.worker, ask.lease, now));
             }
         }
         claimed
-    }
-
-    /// Whether the account lets a due refund be handed out, and whether as its probe, which is noted.
-    fn may_go(&mut self, row: &Row, lease: Duration, now: Timestamp) -> Option<bool> {
-        let kind = row.refund.state.kind();
-        let identity = &row.refund.identity;
-        let state = self.account_state(&identity.name);
-        if kind == StateKind::Sending {
-            return Some(false);
-        }
-        match state.claimable(now) {
-            Claimable::All => Some(false),
-            Claimable::Started => (kind != StateKind::Pending).then_some(false),
-            Claimable::Probe => {
-                self.put_account(identity, state.probe_taken(lease, now));
-                Some(true)
-            }
-            Claimable::Nothing => None,
-        }
     }
 
     /// Makes held leases run for `length` from now; tells which are held.

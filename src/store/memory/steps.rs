@@ -1,19 +1,18 @@
-//! Accepting, intent, record and recovery: each computes all that it will write before it writes.
+//! Accepting, record and recovery: each computes all that it will write before it writes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::world::{World, inconsistent};
 use crate::domain::account::Account;
 use crate::domain::answer::{Signal, asked_quiet};
-use crate::domain::decision::{self, Acceptance, Intent, IntentRows, Verdict, accept};
+use crate::domain::decision::{Acceptance, accept};
 use crate::domain::guard::Guard;
-use crate::domain::id::{ProviderKey, RefundId};
 use crate::domain::plan::Jitter;
-use crate::domain::refund::{NewRefund, StateKind};
+use crate::domain::refund::{NewRefund, Refund, StateKind};
 use crate::domain::timestamp::Timestamp;
-use crate::store::row::{GuardKey, Row, attempt_of, marked, own_seen_minor};
+use crate::store::row::{EsimKey, GuardKey, Row, frees_order, marked, own_seen_minor};
 use crate::store::wake::Wakes;
-use crate::store::{AttemptRecord, Begun, Lease, Record, Recorded, Recovery, Result};
+use crate::store::{AttemptRecord, Record, Recorded, Recovery, Result};
 
 impl World {
     pub(super) fn create(&mut self, batch: Vec<NewRefund>, now: Timestamp) -> (Vec<Acceptance>, Wakes) {
@@ -25,12 +24,16 @@ impl World {
                 let key = GuardKey::of(&new.identity, &new.content);
                 let existing = self.with_key(&scope.0, &scope.1);
                 let guard = key.as_ref().and_then(|key| self.guards.get(key));
-                let acceptance = accept(new, existing, guard, now);
+                let esims = EsimKey::all_of(&new.identity, &new.content);
+                let claimed = esims.iter().filter(|key| self.claims.contains_key(key));
+                let taken: Vec<_> = claimed.map(|key| key.iccid.clone()).collect();
+                let acceptance = accept(new, existing, guard, &taken, now);
                 if let Acceptance::Accepted { transition, guard } = &acceptance {
                     let refund = transition.refund.clone();
                     wakes.changed.push(refund.id);
                     wakes.due |= refund.due.is_some_and(|due| due <= now);
                     self.keys.insert(scope, refund.id);
+                    self.claims.extend(esims.into_iter().map(|key| (key, refund.id)));
                     self.put(Row::accepted(refund));
                     self.guards.extend(key.zip(guard.clone()));
                     transition.event.iter().for_each(|event| self.append(event.clone()));
@@ -39,69 +42,6 @@ impl World {
             })
             .collect();
         (acceptances, wakes)
-    }
-
-    pub(super) fn begin(
-        &mut self,
-        lease: &Lease,
-        intent: &Intent,
-        account: &Account,
-        now: Timestamp,
-    ) -> Result<(Begun, Wakes)> {
-        let row = self.known(lease.refund_id)?.clone();
-        if !row.is_held_by(lease) {
-            return Ok((Begun::Stale, Wakes::default()));
-        }
-        let key = GuardKey::of_refund(&row.refund);
-        let own_seen_minor = match (&key, &intent.snapshot) {
-            (Some(key), Some(snapshot)) => own_seen_minor(snapshot, self.own_refunds(key, &[])),
-            (_, None) | (None, _) => 0,
-        };
-        if self.attempts.contains_key(&intent.attempt) {
-            return Err(inconsistent("attempts", "id", &intent.attempt));
-        }
-        let state = self.account_state(&account.identity.name);
-        let bucket = account.admission.rate.as_ref().map(|rate| &rate.bucket);
-        let verdict = decision::begin(
-            intent,
-            IntentRows {
-                refund: &row.refund,
-                guard: key.as_ref().and_then(|key| self.guards.get(key)),
-                own_seen_minor,
-                account_state: &state,
-                bucket_next_free: bucket.and_then(|bucket| self.buckets.get(bucket).copied()),
-            },
-            account,
-            now,
-        )?;
-        let (guard, transition) = match &verdict {
-            Verdict::Go { transition, guard, .. } | Verdict::Stay { transition, guard } => {
-                (guard, transition)
-            }
-        };
-        self.guards.extend(key.zip(guard.clone()));
-        let mut wakes = Wakes::default();
-        if let Some(event) = &transition.event {
-            wakes.changed.push(event.refund_id);
-            self.append(event.clone());
-        }
-        let refund = transition.refund.clone();
-        let begun = match verdict {
-            Verdict::Stay { .. } => {
-                wakes.due = refund.due.is_some_and(|due| due <= now);
-                self.put(row.settled(refund.clone()));
-                Begun::Stay(Box::new(refund))
-            }
-            Verdict::Go { admitted, .. } => {
-                self.put_account(&account.identity, admitted.account);
-                self.buckets.extend(bucket.cloned().zip(admitted.bucket_next_free));
-                let attempt = attempt_of(intent, refund.id, &account.identity.name, now);
-                self.attempts.insert(attempt.id, attempt);
-                self.put(row.kept(refund.clone(), intent.lease, now));
-                Begun::Go(Box::new(refund))
-            }
-        };
-        Ok((begun, wakes))
     }
 
     pub(super) fn record(
@@ -125,6 +65,11 @@ impl World {
             steps.push((before, after));
         }
         let guards = self.told_guards(&record, &steps)?;
+        let freed: BTreeSet<GuardKey> = steps
+            .iter()
+            .filter(|(before, after)| frees_order(&before.refund, &after.refund, account))
+            .filter_map(|(before, _)| GuardKey::of_refund(&before.refund))
+            .collect();
         let attempt = marked(record.attempt, told.contains(&Recorded::Stale));
         if let Some(AttemptRecord::End(id, _)) = &attempt
             && !self.attempts.contains_key(id)
@@ -135,9 +80,11 @@ impl World {
         if !steps.is_empty() || record.members.is_empty() {
             self.tell_account(&record.signals, account, now);
         }
-        for (_, after) in steps {
+        for (before, after) in steps {
+            self.give_up(&before.refund, &after.refund);
             self.put(after);
         }
+        wakes.due |= self.wake_waiting(&freed, now);
         for event in events {
             self.append(event);
         }
@@ -156,6 +103,18 @@ impl World {
             }
         }
         Ok((told, wakes))
+    }
+
+    /// Makes those due that wait for an order that is free now; tells whether there were any.
+    fn wake_waiting(&mut self, freed: &BTreeSet<GuardKey>, now: Timestamp) -> bool {
+        let is_freed = |row: &Row| GuardKey::of_refund(&row.refund).is_some_and(|key| freed.contains(&key));
+        let waiting = self.rows.values().filter(|row| row.waits_for_order(now) && is_freed(row));
+        let woken: Vec<Row> = waiting.map(|row| row.woken(now)).collect();
+        let anybody = !woken.is_empty();
+        for row in woken {
+            self.put(row);
+        }
+        anybody
     }
 
     fn told_guards(&self, record: &Record, steps: &[(Row, Row)]) -> Result<BTreeMap<GuardKey, Guard>> {
@@ -179,7 +138,7 @@ impl World {
     }
 
     /// Our own refunds of an order that are open or succeeded, as they will be after some steps.
-    fn own_refunds(&self, key: &GuardKey, steps: &[(Row, Row)]) -> Vec<(RefundId, ProviderKey)> {
+    pub(super) fn own_refunds<'a>(&'a self, key: &GuardKey, steps: &'a [(Row, Row)]) -> Vec<&'a Refund> {
         self.rows
             .values()
             .map(|row| {
@@ -190,7 +149,6 @@ impl World {
             .filter(|refund| {
                 !matches!(refund.state.kind(), StateKind::Failed | StateKind::Canceled | StateKind::Reversed)
             })
-            .map(|refund| (refund.id, refund.key))
             .collect()
     }
 

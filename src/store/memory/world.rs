@@ -10,7 +10,7 @@ use crate::domain::guard::Guard;
 use crate::domain::id::{AccountName, AttemptId, CallerName, RefundId, RequestId};
 use crate::domain::refund::Refund;
 use crate::domain::timestamp::Timestamp;
-use crate::store::row::{GuardKey, Row};
+use crate::store::row::{EsimKey, GuardKey, Row};
 use crate::store::wake::Wakes;
 use crate::store::{Depth, Error, History, Result};
 
@@ -22,6 +22,8 @@ pub(super) struct World {
     pub(super) due: BTreeSet<(Timestamp, RefundId)>,
     pub(super) keys: HashMap<(CallerName, RequestId), RefundId>,
     pub(super) guards: BTreeMap<GuardKey, Guard>,
+    /// Which refund has which eSIM.
+    pub(super) claims: BTreeMap<EsimKey, RefundId>,
     pub(super) attempts: BTreeMap<AttemptId, Attempt>,
     /// Per refund, in order; `unplaced` tells in which order they came.
     pub(super) events: BTreeMap<RefundId, Vec<Event>>,
@@ -42,6 +44,13 @@ impl World {
         let old_due = self.rows.insert(id, row).and_then(|old| old.due);
         if let Some(old) = old_due.filter(|_| old_due != new_due) {
             self.due.remove(&(old, id));
+        }
+    }
+
+    /// Gives up what a refund has no claim on any more.
+    pub(super) fn give_up(&mut self, before: &Refund, after: &Refund) {
+        for key in EsimKey::given_up(before, after) {
+            self.claims.remove(&key);
         }
     }
 

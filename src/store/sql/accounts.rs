@@ -1,6 +1,7 @@
 //! What replicas share of accounts: their state and their rate budgets.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
 
 use sea_orm::sea_query::{LockType, OnConflict};
 use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Set};
@@ -10,7 +11,7 @@ use super::fault::Fault;
 use super::row;
 use super::transaction::Tx;
 use crate::domain::account::AccountIdentity;
-use crate::domain::admission::AccountState;
+use crate::domain::admission::{AccountState, Rate};
 use crate::domain::timestamp::Timestamp;
 use crate::store::wake::Wakes;
 use crate::store::{Error, Result};
@@ -61,6 +62,27 @@ pub(super) async fn save(tx: &Tx, name: &str, state: &AccountState) -> Result<()
         .exec(&tx.conn)
         .await?;
     Ok(())
+}
+
+/// When buckets have their next slot, as they are; those that nobody spent of are missing.
+pub(super) async fn buckets(tx: &Tx, buckets: BTreeSet<&str>) -> Result<HashMap<String, Timestamp>, Fault> {
+    if buckets.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let of_these = rate_budget::Column::Bucket.is_in(buckets);
+    let models = rate_budget::Entity::find().filter(of_these).all(&tx.conn).await?;
+    Ok(models.into_iter().map(|m| (m.bucket, Timestamp::from_micros(m.next_free_us))).collect())
+}
+
+/// Spends a slot, or tells how long until there is one.
+pub(super) async fn spend(tx: &Tx, rate: &Rate) -> Result<(Option<Duration>, Wakes), Fault> {
+    let stored = lock_bucket(tx, &rate.bucket).await?;
+    let now = tx.now().await?;
+    if let Some(next_free) = stored.filter(|next_free| *next_free > now) {
+        return Ok((Some(next_free.since(now)), Wakes::default()));
+    }
+    save_bucket(tx, &rate.bucket, stored, now.plus(rate.every)).await?;
+    Ok((None, Wakes::default()))
 }
 
 /// Locks a bucket: when its next slot is free; `None` while nobody spent one.

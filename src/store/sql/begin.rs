@@ -1,4 +1,4 @@
-//! Intent before action: whether a refund may be sent now, decided and written in one transaction.
+//! Intent before action: which refunds may be sent now in one call, decided and written in one transaction.
 
 use std::collections::BTreeSet;
 
@@ -9,105 +9,178 @@ use super::entity::{attempt, attempt_member};
 use super::fault::Fault;
 use super::guards::{self, Guards};
 use super::transaction::Tx;
-use super::{accounts, refunds, row};
+use super::{accounts, claims, refunds, row};
 use crate::domain::account::Account;
 use crate::domain::admission::AccountState;
+use crate::domain::answer::Sight;
 use crate::domain::attempt::Attempt;
-use crate::domain::decision::{self, Intent, IntentRows, Verdict};
+use crate::domain::decision::{self, AccountRows, Intent, MemberRows, Verdict, Verdicts};
 use crate::domain::refund::StateKind;
 use crate::domain::timestamp::Timestamp;
-use crate::store::row::{GuardKey, Row, attempt_of, own_seen_minor};
+use crate::store::row::{EsimKey, GuardKey, Row, attempt_of, guard_after, own_seen_minor};
 use crate::store::wake::Wakes;
 use crate::store::{Begun, Lease, Result};
 
+/// A member whose lease is held, with what is read for it under locks.
+struct Member<'a> {
+    row: &'a Row,
+    sight: Option<&'a Sight>,
+    key: Option<GuardKey>,
+    own_seen_minor: i64,
+    order_busy: bool,
+}
+
 /// The account's rows, locked.
-struct AccountRows {
+struct Standing {
     state: AccountState,
     next_free: Option<Timestamp>,
 }
 
 pub(super) async fn begin(
     tx: &Tx,
-    lease: &Lease,
+    leases: &[Lease],
     intent: &Intent,
     account: &Account,
-) -> Result<(Begun, Wakes), Fault> {
-    let locked = refunds::lock(tx, &[lease.refund_id]).await?;
-    let row = refunds::known(&locked, lease.refund_id)?;
-    if !row.is_held_by(lease) {
-        return Ok((Begun::Stale, Wakes::default()));
-    }
-    let key = GuardKey::of_refund(&row.refund);
-    let mut guards = Guards::lock(tx, &key.clone().into_iter().collect::<BTreeSet<_>>()).await?;
-    let own_seen_minor = match (&key, &intent.snapshot) {
-        (Some(key), Some(snapshot)) if !snapshot.refunds.is_empty() => {
-            own_seen_minor(snapshot, guards::own_refunds(tx, key).await?)
+) -> Result<(Vec<Begun>, Wakes), Fault> {
+    let ids: Vec<_> = leases.iter().map(|lease| lease.refund_id).collect();
+    let locked = refunds::lock(tx, &ids).await?;
+    let (mut begun, mut members) = (Vec::with_capacity(leases.len()), Vec::new());
+    for (place, lease) in leases.iter().enumerate() {
+        let row = refunds::known(&locked, lease.refund_id)?;
+        begun.push(Begun::Stale);
+        if row.is_held_by(lease) {
+            let sight = intent.sights.get(place).and_then(Option::as_ref);
+            let key = GuardKey::of_refund(&row.refund);
+            members.push((place, Member { row, sight, key, own_seen_minor: 0, order_busy: false }));
         }
-        _nothing_seen => 0,
-    };
-    let rows = lock_account(tx, row, account).await?;
+    }
+    if members.is_empty() {
+        return Ok((begun, Wakes::default()));
+    }
+    let keys: BTreeSet<GuardKey> = members.iter().filter_map(|(_, member)| member.key.clone()).collect();
+    let mut guards = Guards::lock(tx, &keys).await?;
+    for (_, member) in &mut members {
+        look_at_order(tx, member, account).await?;
+    }
+    let standing = lock_account(tx, &members, account).await?;
     let now = tx.now().await?;
-    let verdict = decision::begin(
-        intent,
-        IntentRows {
-            refund: &row.refund,
-            guard: key.as_ref().and_then(|key| guards.get(key)),
-            own_seen_minor,
-            account_state: &rows.state,
-            bucket_next_free: rows.next_free,
-        },
-        account,
-        now,
-    )?;
-    let (guard, transition) = match &verdict {
-        Verdict::Go { transition, guard, .. } | Verdict::Stay { transition, guard } => (guard, transition),
-    };
-    if let (Some(key), Some(guard)) = (key, guard) {
-        guards.set(key, guard.clone());
+    let rows: Vec<MemberRows<'_>> = members.iter().map(|(_, member)| member.rows(&guards)).collect();
+    let account_rows = AccountRows { account, state: &standing.state, bucket_next_free: standing.next_free };
+    let verdicts = decision::begin(intent, &rows, account_rows, now)?;
+    let mut wakes = Wakes::default();
+    spend(tx, intent, account, &members, &verdicts, &standing, now).await?;
+    for ((place, member), verdict) in members.iter().zip(&verdicts.members) {
+        let told = write(tx, member, verdict, intent, &mut guards, &mut wakes, now).await?;
+        if let Some(begun) = begun.get_mut(*place) {
+            *begun = told;
+        }
     }
     guards.save(tx).await?;
-    refunds::append(tx, transition.event.clone().into_iter().collect()).await?;
-    let mut wakes =
-        Wakes { changed: transition.event.iter().map(|event| event.refund_id).collect(), due: false };
-    match verdict {
-        Verdict::Stay { transition, .. } => {
-            let refund = transition.refund;
-            wakes.due = refund.due.is_some_and(|due| due <= now);
-            refunds::save(tx, &row.settled(refund.clone())).await?;
-            Ok((Begun::Stay(Box::new(refund)), wakes))
-        }
-        Verdict::Go { transition, admitted, .. } => {
-            if admitted.account != rows.state {
-                accounts::save(tx, account.identity.name.as_str(), &admitted.account).await?;
-            }
-            if let (Some(rate), Some(next_free)) = (&account.admission.rate, admitted.bucket_next_free) {
-                accounts::save_bucket(tx, &rate.bucket, rows.next_free, next_free).await?;
-            }
-            let attempt = attempt_of(intent, lease.refund_id, &account.identity.name, now);
-            if !insert_attempt(tx, &attempt).await? {
-                let at = row::Reading::new("attempts", &attempt.id);
-                at.need::<()>("id", None)?;
-            }
-            let refund = transition.refund;
-            refunds::save(tx, &row.kept(refund.clone(), intent.lease, now)).await?;
-            Ok((Begun::Go(Box::new(refund)), wakes))
+    Ok((begun, wakes))
+}
+
+impl Member<'_> {
+    fn rows<'r>(&'r self, guards: &'r Guards) -> MemberRows<'r> {
+        MemberRows {
+            refund: &self.row.refund,
+            sight: self.sight,
+            guard: self.key.as_ref().and_then(|key| guards.get(key)),
+            own_seen_minor: self.own_seen_minor,
+            order_busy: self.order_busy,
         }
     }
 }
 
+/// What of its order's other refunds matters, read after the guard is locked.
+async fn look_at_order(tx: &Tx, member: &mut Member<'_>, account: &Account) -> Result<(), Fault> {
+    let Some(key) = &member.key else {
+        return Ok(());
+    };
+    let order = member.sight.and_then(Sight::order);
+    if let Some(snapshot) = order.filter(|order| !order.refunds.is_empty()) {
+        member.own_seen_minor = own_seen_minor(snapshot, &guards::own_refunds(tx, key).await?);
+    }
+    if !account.capabilities.echoes_key {
+        member.order_busy = guards::is_order_busy(tx, key, member.row.refund.id).await?;
+    }
+    Ok(())
+}
+
 /// A first send changes nothing of the account's state, so that others may read it too; a resend spends retry
 /// tokens.
-async fn lock_account(tx: &Tx, row: &Row, account: &Account) -> Result<AccountRows, Fault> {
-    let lock = match row.refund.state.kind() {
-        StateKind::Pending => LockType::Share,
-        _spends => LockType::Update,
-    };
+async fn lock_account(
+    tx: &Tx,
+    members: &[(usize, Member<'_>)],
+    account: &Account,
+) -> Result<Standing, Fault> {
+    let first = members.iter().all(|(_, member)| member.row.refund.state.kind() == StateKind::Pending);
+    let lock = if first { LockType::Share } else { LockType::Update };
     let state = accounts::lock(tx, &account.identity, lock).await?;
     let next_free = match &account.admission.rate {
         None => None,
         Some(rate) => accounts::lock_bucket(tx, &rate.bucket).await?,
     };
-    Ok(AccountRows { state, next_free })
+    Ok(Standing { state, next_free })
+}
+
+/// Writes what those who go spend together, and their one attempt; nothing if nobody goes.
+async fn spend(
+    tx: &Tx,
+    intent: &Intent,
+    account: &Account,
+    members: &[(usize, Member<'_>)],
+    verdicts: &Verdicts,
+    standing: &Standing,
+    now: Timestamp,
+) -> Result<(), Fault> {
+    let Some(admitted) = &verdicts.admitted else {
+        return Ok(());
+    };
+    if admitted.account != standing.state {
+        accounts::save(tx, account.identity.name.as_str(), &admitted.account).await?;
+    }
+    if let (Some(rate), Some(next_free)) = (&account.admission.rate, admitted.bucket_next_free) {
+        accounts::save_bucket(tx, &rate.bucket, standing.next_free, next_free).await?;
+    }
+    let going: Vec<_> = members
+        .iter()
+        .zip(&verdicts.members)
+        .filter(|(_, verdict)| verdict.goes)
+        .map(|((_, member), _)| (member.row.refund.id, member.sight))
+        .collect();
+    let attempt = attempt_of(intent, &going, &account.identity.name, now);
+    if !insert_attempt(tx, &attempt).await? {
+        row::Reading::new("attempts", &attempt.id).need::<()>("id", None)?;
+    }
+    Ok(())
+}
+
+/// Writes what became of one member.
+async fn write(
+    tx: &Tx,
+    member: &Member<'_>,
+    verdict: &Verdict,
+    intent: &Intent,
+    guards: &mut Guards,
+    wakes: &mut Wakes,
+    now: Timestamp,
+) -> Result<Begun, Fault> {
+    let (before, after) = (&member.row.refund, &verdict.transition.refund);
+    if let (Some(key), Some(guard)) = (&member.key, &verdict.guard) {
+        guards.set(key.clone(), guard_after(guards.get(key), guard, before, after));
+    }
+    claims::delete(tx, before.id, &EsimKey::given_up(before, after)).await?;
+    let row = if verdict.goes {
+        member.row.kept(after.clone(), intent.lease, now)
+    } else {
+        member.row.settled(after.clone())
+    };
+    refunds::save(tx, &row).await?;
+    refunds::append(tx, verdict.transition.event.iter().cloned().collect()).await?;
+    wakes.changed.extend(verdict.transition.event.iter().map(|event| event.refund_id));
+    wakes.due |= !verdict.goes && after.due.is_some_and(|due| due <= now);
+    let refund = Box::new(after.clone());
+    Ok(if verdict.goes { Begun::Go(refund) } else { Begun::Stay(refund) })
 }
 
 /// Writes an attempt and its members, unless it is written already; tells whether it wrote.

@@ -8,13 +8,13 @@ use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter};
 use super::entity::{idempotency_key, refund};
 use super::fault::Fault;
 use super::guards::Guards;
-use super::refunds;
 use super::transaction::Tx;
+use super::{claims, refunds};
 use crate::domain::decision::{Acceptance, accept};
-use crate::domain::id::{CallerName, RequestId};
+use crate::domain::id::{CallerName, RefundId, RequestId};
 use crate::domain::refund::{NewRefund, Refund};
 use crate::store::Result;
-use crate::store::row::{GuardKey, Row};
+use crate::store::row::{EsimKey, GuardKey, Row};
 use crate::store::wake::Wakes;
 
 type Scope = (CallerName, RequestId);
@@ -23,7 +23,11 @@ type Scope = (CallerName, RequestId);
 pub(super) async fn create(tx: &Tx, batch: &[NewRefund]) -> Result<(Vec<Acceptance>, Wakes), Fault> {
     let keys: BTreeSet<GuardKey> = batch.iter().filter_map(guard_key).collect();
     let mut guards = Guards::lock(tx, &keys).await?;
-    // Read after the guards are locked: a twin that held them has committed by now.
+    let esims: BTreeSet<EsimKey> = batch.iter().flat_map(esim_keys).collect();
+    let mut taken = claims::taken(tx, &esims).await?;
+    let mut claimed: BTreeMap<EsimKey, RefundId> = BTreeMap::new();
+    // Read after the guards are locked and the claims are seen: a twin that held or made them has committed
+    // by now.
     let mut accepted = accepted_before(tx, batch).await?;
     let now = tx.now().await?;
     let (mut rows, mut events) = (Vec::new(), Vec::new());
@@ -33,12 +37,17 @@ pub(super) async fn create(tx: &Tx, batch: &[NewRefund]) -> Result<(Vec<Acceptan
         let scope = (new.caller.clone(), new.request_id.clone());
         let key = guard_key(new);
         let guard = key.as_ref().and_then(|key| guards.get(key));
-        let acceptance = accept(new.clone(), accepted.get(&scope), guard, now);
+        let esims = esim_keys(new);
+        let of_others: Vec<_> =
+            esims.iter().filter(|key| taken.contains(key)).map(|key| key.iccid.clone()).collect();
+        let acceptance = accept(new.clone(), accepted.get(&scope), guard, &of_others, now);
         if let Acceptance::Accepted { transition, guard } = &acceptance {
             if let (Some(key), Some(guard)) = (key, guard) {
                 guards.set(key, guard.clone());
             }
             accepted.insert(scope, transition.refund.clone());
+            taken.extend(esims.iter().cloned());
+            claimed.extend(esims.into_iter().map(|key| (key, transition.refund.id)));
             wakes.changed.push(transition.refund.id);
             wakes.due |= transition.refund.due.is_some_and(|due| due <= now);
             events.extend(transition.event.clone());
@@ -49,12 +58,17 @@ pub(super) async fn create(tx: &Tx, batch: &[NewRefund]) -> Result<(Vec<Acceptan
     if !rows.is_empty() {
         guards.save(tx).await?;
         refunds::insert(tx, &rows, events).await?;
+        claims::insert(tx, &claimed).await?;
     }
     Ok((acceptances, wakes))
 }
 
 fn guard_key(new: &NewRefund) -> Option<GuardKey> {
     GuardKey::of(&new.identity, &new.content)
+}
+
+fn esim_keys(new: &NewRefund) -> Vec<EsimKey> {
+    EsimKey::all_of(&new.identity, &new.content)
 }
 
 async fn accepted_before(tx: &Tx, batch: &[NewRefund]) -> Result<HashMap<Scope, Refund>, Fault> {

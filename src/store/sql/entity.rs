@@ -10,6 +10,7 @@ pub(super) mod attempt;
 pub(super) mod attempt_member;
 pub(super) mod event;
 pub(super) mod guard;
+pub(super) mod iccid_claim;
 pub(super) mod idempotency_key;
 pub(super) mod rate_budget;
 pub(super) mod refund;

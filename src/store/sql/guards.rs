@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::sea_query::{Expr, LockBehavior, LockType};
+use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
 
 use super::entity::{guard, refund};
 use super::fault::Fault;
@@ -10,10 +11,15 @@ use super::row;
 use super::transaction::Tx;
 use crate::domain::account::ProviderKind;
 use crate::domain::guard::Guard;
-use crate::domain::id::{ProviderKey, RefundId};
-use crate::domain::refund::StateKind;
+use crate::domain::id::RefundId;
+use crate::domain::refund::{Refund, StateKind};
+use crate::domain::timestamp::Timestamp;
 use crate::store::Result;
-use crate::store::row::GuardKey;
+use crate::store::row::{GuardKey, Row};
+
+/// Which refunds of an order are asked for. Literal, not bound: only so can partial indexes serve.
+const BUSY: &str = "state IN ('sending', 'unknown', 'in_review')";
+const WAITING: &str = "wait = 'order' AND state = 'pending'";
 
 /// Guards in one statement.
 const KEYS_MAX: usize = 1_000;
@@ -109,19 +115,57 @@ fn any_of(keys: &[&GuardKey]) -> Condition {
     })
 }
 
+fn of_order(key: &GuardKey) -> Condition {
+    Condition::all()
+        .add(refund::Column::Provider.eq(key.provider))
+        .add(refund::Column::Merchant.eq(&key.merchant))
+        .add(refund::Column::OrderKey.eq(&key.order_key))
+}
+
 /// Our own refunds of an order that are open or succeeded.
-pub(super) async fn own_refunds(tx: &Tx, key: &GuardKey) -> Result<Vec<(RefundId, ProviderKey)>, Fault> {
+pub(super) async fn own_refunds(tx: &Tx, key: &GuardKey) -> Result<Vec<Refund>, Fault> {
     let given_back = [StateKind::Failed, StateKind::Canceled, StateKind::Reversed].map(StateKind::word);
-    let own: Vec<(uuid::Uuid, uuid::Uuid)> = refund::Entity::find()
-        .select_only()
-        .column(refund::Column::Id)
-        .column(refund::Column::ProviderKey)
-        .filter(refund::Column::Provider.eq(key.provider))
-        .filter(refund::Column::Merchant.eq(&key.merchant))
-        .filter(refund::Column::OrderKey.eq(&key.order_key))
+    let own = refund::Entity::find()
+        .filter(of_order(key))
         .filter(refund::Column::State.is_not_in(given_back))
-        .into_tuple()
         .all(&tx.conn)
         .await?;
-    Ok(own.into_iter().map(|(id, key)| (RefundId(id), ProviderKey(key))).collect())
+    own.into_iter().map(|model| Ok(Row::try_from(model)?.refund)).collect()
+}
+
+/// Whether another refund of an order is on its way or undecided. The order's guard is locked, so that the
+/// answer holds until the end of the transaction.
+pub(super) async fn is_order_busy(tx: &Tx, key: &GuardKey, id: RefundId) -> Result<bool, Fault> {
+    let busy: Option<uuid::Uuid> = refund::Entity::find()
+        .select_only()
+        .column(refund::Column::Id)
+        .filter(of_order(key))
+        .filter(Expr::cust(BUSY))
+        .filter(refund::Column::Id.ne(id.0))
+        .limit(1)
+        .into_tuple()
+        .one(&tx.conn)
+        .await?;
+    Ok(busy.is_some())
+}
+
+/// Makes those due that wait for an order, whose guard is locked; tells whether there were any. Whoever is
+/// locked by another is about to look at the order, and is passed over.
+pub(super) async fn wake_waiting(tx: &Tx, key: &GuardKey, now: Timestamp) -> Result<bool, Fault> {
+    let waiting = refund::Entity::find()
+        .select_only()
+        .column(refund::Column::Id)
+        .filter(of_order(key))
+        .filter(Expr::cust(WAITING))
+        .filter(refund::Column::LeaseWorker.is_null())
+        .filter(refund::Column::DueUs.gt(now.micros()))
+        .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
+        .into_query();
+    let woken = refund::Entity::update_many()
+        .col_expr(refund::Column::DueUs, Expr::value(now.micros()))
+        .col_expr(refund::Column::PlannedUs, Expr::value(now.micros()))
+        .filter(refund::Column::Id.in_subquery(waiting))
+        .exec(&tx.conn)
+        .await?;
+    Ok(woken.rows_affected > 0)
 }

@@ -5,15 +5,16 @@ use std::collections::BTreeMap;
 use sea_orm::sea_query::Query;
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
-use super::entity::{account, attempt, attempt_member, event, guard, idempotency_key, refund};
+use super::entity::{account, attempt, attempt_member, event, guard, idempotency_key, rate_budget, refund};
 use super::fault::Fault;
 use super::{guards, row};
-use crate::domain::admission::AccountState;
+use crate::domain::admission::{AccountState, Rate};
 use crate::domain::attempt::Attempt;
 use crate::domain::event::Event;
 use crate::domain::guard::Guard;
 use crate::domain::id::{AccountName, CallerName, RefundId, RequestId};
 use crate::domain::refund::Refund;
+use crate::domain::timestamp::Timestamp;
 use crate::store::row::{GuardKey, Row};
 use crate::store::{Depth, History, Result};
 
@@ -37,6 +38,12 @@ pub(super) async fn find_by_request<C: ConnectionTrait>(
 
 fn refund_of(model: Option<refund::Model>) -> Result<Option<Refund>, Fault> {
     Ok(model.map(Row::try_from).transpose()?.map(|row| row.refund))
+}
+
+/// When a budget's next slot is free; `None` if nobody spent of it.
+pub(super) async fn next_slot<C: ConnectionTrait>(db: &C, rate: &Rate) -> Result<Option<Timestamp>, Fault> {
+    let budget = rate_budget::Entity::find_by_id(rate.bucket.as_str()).one(db).await?;
+    Ok(budget.map(|budget| Timestamp::from_micros(budget.next_free_us)))
 }
 
 pub(super) async fn history<C: ConnectionTrait>(db: &C, id: RefundId) -> Result<History, Fault> {

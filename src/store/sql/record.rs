@@ -10,13 +10,13 @@ use super::entity::attempt;
 use super::fault::Fault;
 use super::guards::{self, Guards};
 use super::transaction::Tx;
-use super::{accounts, refunds, row};
+use super::{accounts, claims, refunds, row};
 use crate::domain::account::Account;
 use crate::domain::answer::{Signal, asked_quiet};
 use crate::domain::attempt::AttemptEnd;
 use crate::domain::id::AttemptId;
 use crate::domain::timestamp::Timestamp;
-use crate::store::row::{GuardKey, Row, marked, own_seen_minor};
+use crate::store::row::{EsimKey, GuardKey, Row, frees_order, marked, own_seen_minor};
 use crate::store::wake::Wakes;
 use crate::store::{AttemptRecord, Error, Record, Recorded, Result};
 
@@ -46,7 +46,11 @@ pub(super) async fn record(
         refunds::save(tx, after).await?;
     }
     refunds::append(tx, events).await?;
-    tell_guards(tx, record, &steps).await?;
+    for (before, after) in &steps {
+        let given_up = EsimKey::given_up(&before.refund, &after.refund);
+        claims::delete(tx, after.refund.id, &given_up).await?;
+    }
+    wakes.due |= tell_guards(tx, record, &steps, account, now).await?;
     // A worker that lost every lease changes nothing but its own attempt.
     if !steps.is_empty() || record.members.is_empty() {
         tell_account(tx, &record.signals, account, now).await?;
@@ -55,10 +59,20 @@ pub(super) async fn record(
     Ok((told, wakes))
 }
 
-/// Moves what the refunds hold, and tells the guards what was seen of the order.
-async fn tell_guards(tx: &Tx, record: &Record, steps: &[(&Row, Row)]) -> Result<(), Fault> {
+/// Moves what the refunds hold, tells the guards what was seen of the order, and wakes who waits for an order
+/// that is free now: under its guard, so that nobody decides to wait meanwhile. Tells whether anybody was
+/// woken.
+async fn tell_guards(
+    tx: &Tx,
+    record: &Record,
+    steps: &[(&Row, Row)],
+    account: &Account,
+    now: Timestamp,
+) -> Result<bool, Fault> {
+    let frees = |before: &Row, after: &Row| frees_order(&before.refund, &after.refund, account);
     let touches = |before: &Row, after: &Row| {
-        record.snapshot.is_some() || before.refund.held_minor() != after.refund.held_minor()
+        let moves = before.refund.held_minor() != after.refund.held_minor();
+        record.snapshot.is_some() || moves || frees(before, after)
     };
     let keys: BTreeSet<GuardKey> = steps
         .iter()
@@ -66,7 +80,7 @@ async fn tell_guards(tx: &Tx, record: &Record, steps: &[(&Row, Row)]) -> Result<
         .filter_map(|(_, after)| GuardKey::of_refund(&after.refund))
         .collect();
     if keys.is_empty() {
-        return Ok(());
+        return Ok(false);
     }
     let mut guards = Guards::lock(tx, &keys).await?;
     for (before, after) in steps {
@@ -80,14 +94,21 @@ async fn tell_guards(tx: &Tx, record: &Record, steps: &[(&Row, Row)]) -> Result<
     }
     if let Some(snapshot) = &record.snapshot {
         for key in keys {
-            let own = own_seen_minor(snapshot, guards::own_refunds(tx, &key).await?);
+            let own = own_seen_minor(snapshot, &guards::own_refunds(tx, &key).await?);
             if let Some(guard) = guards.get(&key) {
                 let guard = guard.observe(snapshot, own);
                 guards.set(key, guard);
             }
         }
     }
-    guards.save(tx).await
+    guards.save(tx).await?;
+    let mut woken = false;
+    for (before, _) in steps.iter().filter(|(before, after)| frees(before, after)) {
+        if let Some(key) = GuardKey::of_refund(&before.refund) {
+            woken |= guards::wake_waiting(tx, &key, now).await?;
+        }
+    }
+    Ok(woken)
 }
 
 /// Tells the account what the answer told of it. Most answers tell nothing new, and then nothing is locked.

@@ -5,6 +5,7 @@ pub(super) mod attempt;
 pub(super) mod content;
 pub(super) mod event;
 pub(super) mod guard;
+mod parts;
 pub(super) mod refund;
 
 use std::time::Duration;

@@ -6,7 +6,7 @@ use super::*;
 fn a_log_line_carries_its_trace_and_the_fields_of_its_spans() {
     let listening = Listening::new(&Settings::default());
     let spans = listening.spans_of(|| {
-        let attempt = spans::attempt_span("r-1", "afterpay-au", "afterpay", 1, None);
+        let attempt = spans::attempt_span(&[("r-1".to_owned(), None)], "afterpay-au", "afterpay", 1);
         attempt.in_scope(|| {
             let call = post(0);
             let text = "line one\n{\"level\":\"FAKE\"}";
@@ -35,7 +35,7 @@ fn a_log_line_carries_its_trace_and_the_fields_of_its_spans() {
 fn no_key_stands_twice_in_a_line() {
     let listening = Listening::new(&Settings::default());
     listening.spans_of(|| {
-        let attempt = spans::attempt_span("r-1", "afterpay-au", "afterpay", 1, None);
+        let attempt = spans::attempt_span(&[("r-1".to_owned(), None)], "afterpay-au", "afterpay", 1);
         attempt.in_scope(|| tracing::info!(refund.id = "r-2", level = "FAKE", trace_id = "0", "twice"));
     });
     let raw = listening.lines.0.lock().unwrap().clone();
@@ -53,7 +53,7 @@ fn a_quiet_filter_hides_events_but_no_span() {
     let quiet = Settings { log_filter: "warn".to_owned(), ..Settings::default() };
     let listening = Listening::new(&quiet);
     let spans = listening.spans_of(|| {
-        let attempt = spans::attempt_span("r-1", "afterpay-au", "afterpay", 1, None);
+        let attempt = spans::attempt_span(&[("r-1".to_owned(), None)], "afterpay-au", "afterpay", 1);
         attempt.in_scope(|| {
             tracing::info!("not written");
             tracing::warn!("written");

@@ -96,7 +96,7 @@ on_every_store! {
         let (store, replica) = (db.store(), db.replica().await);
         for order in ["1", "2", "3", "4", "5", "6"] {
             let payment = payment(&identity("shop-au"), order, 60);
-            let esims = esims(&identity("airalo"), &["89400000000000001"]);
+            let esims = esims(&identity("airalo"), &[format!("8940000000000000{order}").as_str()]);
             for new in [payment, esims] {
                 let twin = again(&new);
                 let (one, two) = tokio::join!(store.create(vec![new]), replica.create(vec![twin]));

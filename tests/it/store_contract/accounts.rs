@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use refunds::domain::admission::Rate;
 use refunds::domain::answer::{BlockCause, Signal};
 use refunds::domain::attempt::AttemptKind;
 use refunds::domain::refund::{Change, StateKind, Wait};
-use refunds::store::{Begun, Error};
+use refunds::store::{Begun, Error, Record};
 
-use super::{LEASE, accept, apply, ask, begin, claim, claim_one, intent, outcome, step};
+use super::{LEASE, accept, apply, ask, begin, begin_one, claim, claim_one, intent, outcome, step};
 use crate::support::database::TestDatabase;
 use crate::support::on_every_store;
 use crate::support::samples::{account, identity, payment};
@@ -19,9 +20,9 @@ on_every_store! {
         for order in ["1", "2", "3"] {
             accept(&*store, payment(&account.identity, order, 100)).await;
         }
-        let lease = store.claim(&ask("worker", &account, 1)).await.unwrap().remove(0).lease;
+        let lease = store.claim(&ask("worker", &account, 1)).await.unwrap().remove(0).members.remove(0).lease;
         let attempt = begin(&*store, &lease, &account).await;
-        let nothing = Change::NothingSent { wait: Wait::AccountBlocked, delay: Duration::ZERO };
+        let nothing = Change::NothingSent { wait: Wait::AccountBlocked, delay: Duration::ZERO, alone: false };
         let mut blocked = outcome(db, &account, &lease, attempt, nothing.clone());
         blocked.signals = vec![Signal::Block(BlockCause::Credentials)];
         apply(&*store, blocked, &account).await;
@@ -41,9 +42,9 @@ on_every_store! {
         // Only the probe is sent; when it works the account is open again.
         let mut send = intent(AttemptKind::Send);
         send.probe = true;
-        let begun = store.begin(&probe.lease, &send, &account).await.unwrap();
+        let begun = begin_one(&*store, &probe.members[0].lease, &send, &account).await.unwrap();
         assert!(matches!(begun, Begun::Go(_)), "{begun:?}");
-        let mut healthy = outcome(db, &account, &probe.lease, send.attempt, nothing);
+        let mut healthy = outcome(db, &account, &probe.members[0].lease, send.attempt, nothing);
         healthy.signals = vec![Signal::Healthy];
         apply(&*store, healthy, &account).await;
         assert_eq!(claim(&*store, "worker", &account).await.len(), 3);
@@ -56,15 +57,15 @@ on_every_store! {
             accept(&*store, payment(&account.identity, order, 100)).await;
         }
         let claimed = claim(&*store, "worker", &account).await;
-        begin(&*store, &claimed[0].lease, &account).await;
-        let mut blocked = step(&account, &claimed[1].lease, None);
+        begin(&*store, &claimed[0].members[0].lease, &account).await;
+        let mut blocked = step(&account, &claimed[1].members[0].lease, None);
         blocked.signals = vec![Signal::Block(BlockCause::Permission)];
         apply(&*store, blocked, &account).await;
         db.clock.advance(LEASE);
         let taken = claim(&*store, "other", &account).await;
         assert_eq!(taken.len(), 1);
         assert!(taken[0].taken_over && !taken[0].probe);
-        assert_eq!(taken[0].refund.state.kind(), StateKind::Sending);
+        assert_eq!(taken[0].members[0].refund.state.kind(), StateKind::Sending);
     }
 
     async fn a_block_keeps_an_intent_from_being_sent(db: &TestDatabase) {
@@ -76,10 +77,8 @@ on_every_store! {
         let mut blocked = step(&account, &claim_one(&*store, &account).await, None);
         blocked.signals = vec![Signal::Trouble, Signal::Trouble, Signal::Trouble];
         apply(&*store, blocked, &account).await;
-        let Begun::Stay(waiting) = store.begin(&lease, &intent(AttemptKind::Send), &account).await.unwrap()
-        else {
-            panic!("goes");
-        };
+        let begun = begin_one(&*store, &lease, &intent(AttemptKind::Send), &account).await.unwrap();
+        let Begun::Stay(waiting) = begun else { panic!("goes: {begun:?}") };
         assert_eq!(waiting.state.wait(), Some(Wait::Breaker));
     }
 
@@ -96,6 +95,44 @@ on_every_store! {
         store.record(late, &account).await.unwrap();
         let state = store.account_state(&account.identity.name).await.unwrap();
         assert_eq!(state.blocked, None);
+    }
+
+    async fn whether_the_key_is_heeded_is_known_from_the_answers_on(db: &TestDatabase) {
+        let store = db.store();
+        let account = account("shop-au");
+        accept(&*store, payment(&account.identity, "1", 100)).await;
+        let told = [
+            (vec![], None),
+            (vec![Signal::KeyHeeded], Some(true)),
+            (vec![Signal::KeyIgnored], Some(false)),
+            (vec![Signal::KeyHeeded], Some(false)),
+        ];
+        for (signals, heeded) in told {
+            let lease = claim_one(&*store, &account).await;
+            apply(&*store, Record { signals, ..step(&account, &lease, None) }, &account).await;
+            let state = store.account_state(&account.identity.name).await.unwrap();
+            assert_eq!(state.key_heeded, heeded);
+        }
+        let claimed = claim(&*store, "worker", &account).await.remove(0);
+        assert_eq!(claimed.account_state.key_heeded, Some(false));
+    }
+
+    async fn a_slot_is_spent_once_whoever_asks(db: &TestDatabase) {
+        let (store, replica) = (db.store(), db.replica().await);
+        let rate = Rate::of_lookups("lookups".to_owned(), Duration::from_secs(6));
+        for _ in 0..4 {
+            let (one, two) = tokio::join!(store.spend(&rate), replica.spend(&rate));
+            let mut told = [one.unwrap(), two.unwrap()];
+            told.sort_unstable();
+            assert_eq!(told, [None, Some(rate.every)]);
+            db.clock.advance(rate.every / 2);
+            assert_eq!(store.spend(&rate).await.unwrap(), Some(rate.every / 2));
+            db.clock.advance(rate.every / 2);
+        }
+        let other = Rate { bucket: "others".to_owned(), ..rate };
+        assert_eq!(store.next_slot(&other).await.unwrap(), None, "looking spends nothing");
+        assert_eq!(store.spend(&other).await.unwrap(), None);
+        assert_eq!(store.next_slot(&other).await.unwrap(), Some(other.every));
     }
 
     async fn a_changed_merchant_is_refused_while_refunds_are_open(db: &TestDatabase) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use refunds::domain::attempt::AttemptKind;
 use refunds::domain::refund::StateKind;
 
-use super::{accept, ask, claim, intent};
+use super::{accept, ask, begin_one, claim, intent};
 use crate::support::database::TestDatabase;
 use crate::support::on_every_store;
 use crate::support::samples::{account, identity, payment};
@@ -45,12 +45,12 @@ on_every_store! {
         let claimed = store.claim(&ask("worker", &account, 100)).await.unwrap();
         for (claimed, n) in claimed.iter().zip(0..) {
             let send = intent(AttemptKind::Send);
-            let begin = store.begin(&claimed.lease, &send, &account);
+            let begin = begin_one(&*store, &claimed.members[0].lease, &send, &account);
             let _dropped = tokio::time::timeout(LATER_EACH_TIME * n, begin).await;
         }
         assert_eq!(claim(&*store, "other", &account).await, vec![]);
         for claimed in claimed {
-            let refund = store.find(claimed.refund.id).await.unwrap().unwrap();
+            let refund = store.find(claimed.members[0].refund.id).await.unwrap().unwrap();
             let history = store.history(refund.id).await.unwrap();
             let sent = usize::from(refund.state.kind() == StateKind::Sending);
             assert_eq!((history.attempts.len(), history.events.len()), (sent, 1 + sent));

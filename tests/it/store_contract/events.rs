@@ -10,7 +10,7 @@ use crate::support::database::TestDatabase;
 use crate::support::on_every_store;
 use crate::support::samples::{account, payment};
 
-const NOTHING_SENT: Change = Change::NothingSent { wait: Wait::Backoff, delay: Duration::ZERO };
+const NOTHING_SENT: Change = Change::NothingSent { wait: Wait::Backoff, delay: Duration::ZERO, alone: false };
 
 on_every_store! {
     async fn events_are_read_after_a_sequence_and_up_to_a_limit(db: &TestDatabase) {
@@ -18,7 +18,7 @@ on_every_store! {
         let account = account("shop-au");
         let refund = accept(&*store, payment(&account.identity, "1", 100)).await;
         for _ in 0..3 {
-            let lease = claim(&*store, "worker", &account).await.remove(0).lease;
+            let lease = claim(&*store, "worker", &account).await.remove(0).members.remove(0).lease;
             let attempt = begin(&*store, &lease, &account).await;
             apply(&*store, outcome(db, &account, &lease, attempt, NOTHING_SENT), &account).await;
         }
@@ -42,8 +42,8 @@ on_every_store! {
             let (one, two) = claimed.split_at(claimed.len() / 2);
             let send = async |store: &dyn refunds::store::Store, claimed: &[refunds::store::Claimed]| {
                 for claimed in claimed {
-                    let attempt = begin(store, &claimed.lease, &account).await;
-                    let nothing = outcome(db, &account, &claimed.lease, attempt, NOTHING_SENT);
+                    let attempt = begin(store, &claimed.members[0].lease, &account).await;
+                    let nothing = outcome(db, &account, &claimed.members[0].lease, attempt, NOTHING_SENT);
                     apply(store, nothing, &account).await;
                 }
             };

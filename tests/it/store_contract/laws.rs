@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use refunds::domain::answer::Review;
 use refunds::domain::reason::FailureReason;
 use refunds::domain::refund::{Change, Failure, Success};
 use refunds::store::Error;
@@ -17,14 +18,19 @@ async fn one_of_each(db: &TestDatabase) {
     let store = db.store();
     let account = account("shop-au");
     let failure = Failure { reason: FailureReason::Declined, provider_code: None, text: None };
-    let success = Success { amount_minor: Some(100), provider_refund_id: None, completed: None };
+    let success =
+        Success { amount_minor: Some(100), provider_refund_id: None, completed: None, items: vec![] };
     let changes = [
         ("succeeded", Change::Confirm(success)),
         ("failed", Change::Decline { failure, conclusive: true, delay: Duration::ZERO }),
         ("unknown", Change::Unanswered { delay: Duration::from_hours(1), overdue_after: Duration::ZERO }),
         (
             "in_review",
-            Change::Review { reference: None, delay: Duration::from_hours(1), overdue_after: Duration::ZERO },
+            Change::Review {
+                review: Review::default(),
+                delay: Duration::from_hours(1),
+                overdue_after: Duration::ZERO,
+            },
         ),
     ];
     for (order, change) in changes {
@@ -39,7 +45,7 @@ async fn one_of_each(db: &TestDatabase) {
     let mut pending = payment(&account.identity, "pending", 100);
     pending.content.captured_amount = Some(aud(1_000));
     accept(&*store, pending).await;
-    accept(&*store, esims(&identity("airalo"), &["89400000000000001"])).await;
+    accept(&*store, esims(&identity("airalo"), &["89400000000000001", "89400000000000002"])).await;
 }
 
 /// Breaches of a law of `refunds`: what is set, where the order is that.
@@ -102,6 +108,8 @@ const BREACHES: &[&str] = &[
     "UPDATE guards SET external_minor = -1",
     "UPDATE guards SET captured_minor = -1",
     "UPDATE guards SET order_key = 'same'",
+    "UPDATE iccid_claims SET iccid = 'same'",
+    "DELETE FROM refunds WHERE order_id IS NULL",
     "UPDATE events SET sequence = 1",
     "UPDATE events SET sequence = 0 WHERE sequence = 1",
     "UPDATE events SET position = 1",

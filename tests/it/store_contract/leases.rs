@@ -6,7 +6,7 @@ use refunds::domain::attempt::AttemptKind;
 use refunds::domain::refund::{Change, StateKind, Wait};
 use refunds::store::{Begun, Recorded};
 
-use super::{LEASE, accept, apply, ask, begin, claim, claim_one, intent, outcome, step};
+use super::{LEASE, accept, apply, ask, begin, begin_one, claim, claim_one, intent, outcome, step};
 use crate::support::database::TestDatabase;
 use crate::support::on_every_store;
 use crate::support::samples::{account, payment};
@@ -40,10 +40,10 @@ on_every_store! {
         later.content.not_before = Some(db.clock.now().plus(Duration::from_hours(1)));
         accept(&*store, later).await;
         let mut ask = ask("worker", &one, 2);
-        ask.rooms.push((two.identity.name.clone(), 0));
-        ask.rooms.push((unknown.identity.name.clone(), 5));
+        ask.rooms.push((two.clone(), 0));
+        ask.rooms.push((unknown.clone(), 5));
         let claimed = store.claim(&ask).await.unwrap();
-        let ids: Vec<_> = claimed.iter().map(|c| c.refund.id).collect();
+        let ids: Vec<_> = claimed.iter().map(|c| c.members[0].refund.id).collect();
         assert_eq!(ids, orders[..2]);
         assert_eq!(claim(&*store, "worker", &one).await.len(), 1, "the one for later is not due");
     }
@@ -57,7 +57,7 @@ on_every_store! {
         for _ in 0..8 {
             let (one, two) = (ask("one", &account, 5), ask("two", &account, 5));
             let (one, two) = tokio::join!(store.claim(&one), replica.claim(&two));
-            handed_out.extend(one.unwrap().into_iter().chain(two.unwrap()).map(|c| c.refund.id));
+            handed_out.extend(one.unwrap().into_iter().chain(two.unwrap()).map(|c| c.members[0].refund.id));
         }
         let count = handed_out.len();
         handed_out.sort_unstable();
@@ -76,25 +76,25 @@ on_every_store! {
         db.clock.advance(Duration::from_secs(1));
         let taken = claim(&*replica, "other", &account).await.remove(0);
         assert!(taken.taken_over);
-        assert_eq!(taken.refund.state.kind(), StateKind::Sending);
-        assert!(taken.lease.token > first.token);
+        assert_eq!(taken.members[0].refund.state.kind(), StateKind::Sending);
+        assert!(taken.members[0].lease.token > first.token);
 
         // The first worker is fenced off: it begins nothing, records nothing, keeps nothing.
         let resend = intent(AttemptKind::Resend);
-        assert_eq!(store.begin(&first, &resend, &account).await.unwrap(), Begun::Stale);
+        assert_eq!(begin_one(&*store, &first, &resend, &account).await.unwrap(), Begun::Stale);
         assert_eq!(store.renew(std::slice::from_ref(&first), LEASE).await.unwrap(), vec![false]);
         store.release(std::slice::from_ref(&first)).await.unwrap();
         let late = outcome(db, &account, &first, attempt, Change::Cancel);
         let told = store.record(late, &account).await.unwrap();
         assert_eq!(told, vec![Recorded::Stale]);
         let now = store.find(refund.id).await.unwrap().unwrap();
-        assert_eq!(now, taken.refund);
+        assert_eq!(now, taken.members[0].refund);
         let history = store.history(refund.id).await.unwrap();
         assert!(history.attempts[0].end.as_ref().unwrap().late, "kept as evidence");
 
         // What the present owner infers of that attempt does not replace what really came of it.
         let unanswered = Change::Unanswered { delay: LEASE, overdue_after: LEASE };
-        let crash = outcome(db, &account, &taken.lease, attempt, unanswered);
+        let crash = outcome(db, &account, &taken.members[0].lease, attempt, unanswered);
         assert_eq!(apply(&*replica, crash, &account).await.state.kind(), StateKind::Unknown);
         let history = store.history(refund.id).await.unwrap();
         assert_eq!(history.attempts[0].end.as_ref().unwrap().outcome, "cancel");
@@ -149,7 +149,7 @@ on_every_store! {
         assert!(!next.taken_over);
 
         // A step that changes nothing leaves the plan as it was.
-        apply(&*store, step(&account, &next.lease, None), &account).await;
+        apply(&*store, step(&account, &next.members[0].lease, None), &account).await;
         assert_eq!(claim(&*store, "other", &account).await.len(), 1);
     }
 }

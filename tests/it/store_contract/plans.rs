@@ -27,6 +27,16 @@ const ASKED: &[(&str, &str)] = &[
         "SELECT id FROM refunds WHERE provider = 'afterpay' AND merchant = 'm' AND order_key = '7'",
         "refunds_order",
     ),
+    (
+        "SELECT id FROM refunds WHERE provider = 'afterpay' AND merchant = 'm' AND order_key = '7' \
+         AND state IN ('sending', 'unknown', 'in_review') LIMIT 1",
+        "refunds_order_busy",
+    ),
+    (
+        "SELECT id FROM refunds WHERE provider = 'afterpay' AND merchant = 'm' AND order_key = '7' \
+         AND wait = 'order' AND state = 'pending'",
+        "refunds_order_waiting",
+    ),
     ("SELECT id FROM events WHERE position IS NULL ORDER BY id LIMIT 5", "events_to_be_placed"),
 ];
 

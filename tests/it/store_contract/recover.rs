@@ -21,8 +21,8 @@ on_every_store! {
             ids.push(accept(&*store, payment(&account.identity, order, 100)).await.id);
         }
         let claimed = claim(&*store, "worker", &account).await;
-        begin(&*store, &claimed[0].lease, &account).await;
-        apply(&*store, step(&account, &claimed[1].lease, Some(Change::Cancel)), &account).await;
+        begin(&*store, &claimed[0].members[0].lease, &account).await;
+        apply(&*store, step(&account, &claimed[1].members[0].lease, Some(Change::Cancel)), &account).await;
         db.clock.advance(Duration::from_mins(10));
         let restored_to = db.clock.now();
         db.clock.advance(Duration::from_mins(10));
@@ -46,7 +46,7 @@ on_every_store! {
         assert_eq!(sequences, vec![(1, pending), (2, sending), (3, StateKind::Unknown)]);
 
         // The leases of before are gone, and a second recovery finds nothing to do.
-        let lease = &claimed[2].lease;
+        let lease = &claimed[2].members[0].lease;
         assert_eq!(store.renew(std::slice::from_ref(lease), LEASE).await.unwrap(), vec![false]);
         let again = store.recover(restored_to, accounts, Jitter(0)).await.unwrap();
         assert_eq!(again.made_unknown, vec![]);

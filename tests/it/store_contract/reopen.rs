@@ -29,7 +29,7 @@ async fn leases_of_an_earlier_process_are_taken_over_at_once_on_sqlite() {
     let taken = super::claim(&*db.store(), "next", &account).await;
     assert_eq!(taken.len(), 1);
     assert!(taken[0].taken_over);
-    assert!(taken[0].lease.token > lease.token);
+    assert!(taken[0].members[0].lease.token > lease.token);
     let held = db.store().renew(&[lease], LEASE).await.unwrap();
     assert_eq!(held, vec![false]);
 }

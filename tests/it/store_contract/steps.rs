@@ -9,7 +9,7 @@ use refunds::domain::reason::FailureReason;
 use refunds::domain::refund::{Change, Failure, State, StateKind, Success, Wait};
 use refunds::store::{AttemptRecord, Begun, Error};
 
-use super::{LEASE, accept, apply, begin, claim, claim_one, ended, intent, outcome, step};
+use super::{LEASE, accept, apply, begin, begin_one, claim, claim_one, ended, intent, outcome, sight, step};
 use crate::support::database::TestDatabase;
 use crate::support::on_every_store;
 use crate::support::samples::{account, attempt_id, payment, seen, snapshot};
@@ -30,7 +30,8 @@ fn unanswered() -> Change {
     Change::Unanswered { delay: Duration::from_secs(5), overdue_after: Duration::from_hours(1) }
 }
 
-const NOTHING_SENT: Change = Change::NothingSent { wait: Wait::Backoff, delay: Duration::from_secs(1) };
+const NOTHING_SENT: Change =
+    Change::NothingSent { wait: Wait::Backoff, delay: Duration::from_secs(1), alone: false };
 
 on_every_store! {
     async fn an_intent_is_on_record_before_anything_is_sent(db: &TestDatabase) {
@@ -39,9 +40,9 @@ on_every_store! {
         let refund = accept(&*store, payment(&account.identity, "1", 100)).await;
         let lease = claim_one(&*store, &account).await;
         let mut send = intent(AttemptKind::Send);
-        send.snapshot = Some(snapshot(10_000, 0, vec![]));
+        send.sights = sight(snapshot(10_000, 0, vec![]));
         send.trace_id = Some("trace".to_owned());
-        let Begun::Go(sending) = store.begin(&lease, &send, &account).await.unwrap() else {
+        let Begun::Go(sending) = begin_one(&*store, &lease, &send, &account).await.unwrap() else {
             panic!("does not go");
         };
         assert_eq!(store.find(refund.id).await.unwrap().unwrap(), *sending);
@@ -58,7 +59,7 @@ on_every_store! {
             preflight: Some("AUD: captured 10000, refunded 0 minor units, 0 refunds listed".to_owned()),
         };
         assert_eq!(attempt, written);
-        let again = store.begin(&lease, &intent(AttemptKind::Send), &account).await;
+        let again = begin_one(&*store, &lease, &intent(AttemptKind::Send), &account).await;
         assert!(matches!(again, Err(Error::Illegal(_))), "{again:?}");
     }
 
@@ -73,6 +74,7 @@ on_every_store! {
             amount_minor: Some(100),
             provider_refund_id: Some("r-1".to_owned()),
             completed: Some(db.clock.now()),
+            items: vec![],
         };
         let confirm = Change::Confirm(success.clone());
         let done = apply(&*store, outcome(db, &account, &lease, attempt, confirm), &account).await;
@@ -146,7 +148,7 @@ on_every_store! {
         assert_eq!(unknown.state.doubt().unwrap().refusal.as_ref().unwrap().failure, failure());
         db.clock.advance(Duration::from_mins(15));
         let lease = claim_one(&*store, &account).await;
-        let resend = store.begin(&lease, &intent(AttemptKind::Resend), &account).await.unwrap();
+        let resend = begin_one(&*store, &lease, &intent(AttemptKind::Resend), &account).await.unwrap();
         assert!(matches!(resend, Begun::Stay(_)), "no resend after a refusal: {resend:?}");
         let lease = claim_one(&*store, &account).await;
         let absent = Change::Absent {
@@ -177,15 +179,15 @@ on_every_store! {
         let (store, replica) = (db.store(), db.replica().await);
         let mut one = account("one");
         let every = Duration::from_mins(5);
-        one.admission.rate = Some(Rate { bucket: "egress".to_owned(), every });
+        one.admission.rate = Some(Rate::of_lookups("egress".to_owned(), every));
         let mut two = account("two");
         two.admission.rate.clone_from(&one.admission.rate);
         accept(&*store, payment(&one.identity, "1", 100)).await;
         accept(&*store, payment(&two.identity, "1", 100)).await;
         let lease = claim_one(&*store, &one).await;
-        let attempt = begin(&*store, &lease, &one).await;
         let other = claim_one(&*store, &two).await;
-        let waits = replica.begin(&other, &intent(AttemptKind::Send), &two).await.unwrap();
+        let attempt = begin(&*store, &lease, &one).await;
+        let waits = begin_one(&*replica, &other, &intent(AttemptKind::Send), &two).await.unwrap();
         let Begun::Stay(waiting) = waits else {
             panic!("has a slot: {waits:?}");
         };
@@ -197,9 +199,7 @@ on_every_store! {
         throttled.signals = vec![Signal::Throttle(every * 2)];
         apply(&*store, throttled, &one).await;
         db.clock.advance(every);
-        let other = claim_one(&*store, &two).await;
-        let waits = replica.begin(&other, &intent(AttemptKind::Send), &two).await.unwrap();
-        assert!(matches!(waits, Begun::Stay(_)), "{waits:?}");
+        assert_eq!(claim(&*store, "worker", &two).await, vec![]);
         db.clock.advance(every);
         let other = claim_one(&*store, &two).await;
         begin(&*replica, &other, &two).await;
@@ -209,7 +209,7 @@ on_every_store! {
         let (store, replica) = (db.store(), db.replica().await);
         let mut account = account("shop-au");
         let bucket = "bucket".to_owned();
-        account.admission.rate = Some(Rate { bucket, every: Duration::from_secs(1) });
+        account.admission.rate = Some(Rate::of_lookups(bucket, Duration::from_secs(1)));
         for order in ["1", "2"] {
             accept(&*store, payment(&account.identity, order, 100)).await;
         }
@@ -218,13 +218,13 @@ on_every_store! {
             assert_eq!(claimed.len(), 2);
             let intents = [intent(AttemptKind::Send), intent(AttemptKind::Send)];
             let (one, two) = tokio::join!(
-                store.begin(&claimed[0].lease, &intents[0], &account),
-                replica.begin(&claimed[1].lease, &intents[1], &account)
+                begin_one(&*store, &claimed[0].members[0].lease, &intents[0], &account),
+                begin_one(&*replica, &claimed[1].members[0].lease, &intents[1], &account)
             );
             let begun = [one.unwrap(), two.unwrap()];
             let going = begun.iter().position(|b| matches!(b, Begun::Go(_))).unwrap();
             assert!(matches!(begun[1 - going], Begun::Stay(_)), "{begun:?}");
-            let (lease, attempt) = (&claimed[going].lease, intents[going].attempt);
+            let (lease, attempt) = (&claimed[going].members[0].lease, intents[going].attempt);
             apply(&*store, outcome(db, &account, lease, attempt, NOTHING_SENT), &account).await;
             db.clock.advance(Duration::from_secs(1));
         }
@@ -236,17 +236,17 @@ on_every_store! {
         let refund = accept(&*store, payment(&account.identity, "1", 60)).await;
         let lease = claim_one(&*store, &account).await;
         let mut send = intent(AttemptKind::Send);
-        send.snapshot = Some(snapshot(100, 50, vec![]));
+        send.sights = sight(snapshot(100, 50, vec![]));
         // A capture just made may not be readable yet: it is looked at once more before the refund fails.
-        let Begun::Stay(waiting) = store.begin(&lease, &send, &account).await.unwrap() else {
+        let Begun::Stay(waiting) = begin_one(&*store, &lease, &send, &account).await.unwrap() else {
             panic!("goes");
         };
         assert_eq!(waiting.state.kind(), StateKind::Pending);
         db.clock.advance(account.schedule.first_check);
         let lease = claim_one(&*store, &account).await;
         let mut send = intent(AttemptKind::Send);
-        send.snapshot = Some(snapshot(100, 50, vec![]));
-        let Begun::Stay(failed) = store.begin(&lease, &send, &account).await.unwrap() else {
+        send.sights = sight(snapshot(100, 50, vec![]));
+        let Begun::Stay(failed) = begin_one(&*store, &lease, &send, &account).await.unwrap() else {
             panic!("goes");
         };
         assert_eq!(failed.state.kind(), StateKind::Failed);
@@ -262,15 +262,16 @@ on_every_store! {
         let first = accept(&*store, payment(&account.identity, "1", 60)).await;
         let lease = claim_one(&*store, &account).await;
         let attempt = begin(&*store, &lease, &account).await;
-        let success = Success { amount_minor: Some(60), provider_refund_id: None, completed: None };
+        let success =
+            Success { amount_minor: Some(60), provider_refund_id: None, completed: None, items: vec![] };
         let confirm = outcome(db, &account, &lease, attempt, Change::Confirm(success));
         apply(&*store, confirm, &account).await;
         let second = accept(&*store, payment(&account.identity, "1", 30)).await;
         let lease = claim_one(&*store, &account).await;
         assert_eq!(lease.refund_id, second.id);
         let mut send = intent(AttemptKind::Send);
-        send.snapshot = Some(snapshot(100, 70, vec![seen(&first, 60)]));
-        let begun = store.begin(&lease, &send, &account).await.unwrap();
+        send.sights = sight(snapshot(100, 70, vec![seen(&first, 60)]));
+        let begun = begin_one(&*store, &lease, &send, &account).await.unwrap();
         assert!(matches!(begun, Begun::Go(_)), "{begun:?}");
         let guard = store.guard(&account.identity, "1").await.unwrap().unwrap();
         assert_eq!((guard.external_minor, guard.own_minor, guard.remaining_minor()), (10, 90, Some(0)));
@@ -294,28 +295,28 @@ on_every_store! {
             accept(&*store, payment(&account.identity, order, 100)).await;
         }
         let claimed = claim(&*store, "worker", &account).await;
-        let attempt = begin(&*store, &claimed[0].lease, &account).await;
+        let attempt = begin(&*store, &claimed[0].members[0].lease, &account).await;
         let mut twice = intent(AttemptKind::Send);
         twice.attempt = attempt;
-        let told = store.begin(&claimed[1].lease, &twice, &account).await;
+        let told = begin_one(&*store, &claimed[1].members[0].lease, &twice, &account).await;
         assert!(matches!(told, Err(Error::Inconsistent { .. })), "{told:?}");
         let lookup = Attempt {
             id: attempt_id(),
             kind: AttemptKind::Preflight,
             account: account.identity.name.clone(),
-            members: vec![claimed[1].refund.id],
+            members: vec![claimed[1].members[0].refund.id],
             started: db.clock.now(),
             end: Some(ended(db, "order")),
             trace_id: None,
             preflight: None,
         };
-        let mut record = step(&account, &claimed[1].lease, None);
+        let mut record = step(&account, &claimed[1].members[0].lease, None);
         record.members[0].keep = true;
         record.attempt = Some(AttemptRecord::Whole(Box::new(lookup.clone())));
         for _ in 0..2 {
             apply(&*store, record.clone(), &account).await;
         }
-        let history = store.history(claimed[1].refund.id).await.unwrap();
+        let history = store.history(claimed[1].members[0].refund.id).await.unwrap();
         assert_eq!(history.attempts, vec![lookup]);
     }
 }

@@ -39,20 +39,25 @@ const SETTINGS: &[(&str, &str)] = &[
     ("REFUNDS__DATABASE__CONNECTIONS_MAX", "6"),
     ("REFUNDS__DISPATCH__LEASE_MS", "3000"),
     ("REFUNDS__DISPATCH__POLL_MS", "50"),
-    ("REFUNDS__ACCOUNTS__AFTERPAY__ALLOW_SHORT_TIMEOUTS", "true"),
-    ("REFUNDS__ACCOUNTS__AFTERPAY__TIMEOUTS__CONNECT_MS", "500"),
-    ("REFUNDS__ACCOUNTS__AFTERPAY__TIMEOUTS__READ_MS", "500"),
-    ("REFUNDS__ACCOUNTS__AFTERPAY__TIMEOUTS__LOOKUP_READ_MS", "500"),
-    ("REFUNDS__ACCOUNTS__AFTERPAY__SCHEDULE__FIRST_CHECK_MS", "20"),
-    ("REFUNDS__ACCOUNTS__AFTERPAY__SCHEDULE__BACKOFF_BASE_MS", "20"),
-    ("REFUNDS__ACCOUNTS__AFTERPAY__SCHEDULE__BACKOFF_MAX_MS", "200"),
-    ("REFUNDS__ACCOUNTS__AFTERPAY__SCHEDULE__BREAKER_FAILURES", "1000"),
-    ("REFUNDS__ACCOUNTS__AFTERPAY__SCHEDULE__BREAKER_OPEN_MS", "200"),
-    ("REFUNDS__ACCOUNTS__AFTERPAY__SCHEDULE__PROBE_MIN_MS", "100"),
-    ("REFUNDS__ACCOUNTS__AFTERPAY__SCHEDULE__PROBE_MAX_MS", "300"),
-    ("REFUNDS__ACCOUNTS__AFTERPAY__SCHEDULE__REFUSAL_LOOKUP_DELAY_MS", "2500"),
-    ("REFUNDS__ACCOUNTS__AFTERPAY__SCHEDULE__CHECK_SCHEDULE_MS", "100,200"),
 ];
+/// The same for every account.
+const ACCOUNT_SETTINGS: &[(&str, &str)] = &[
+    ("ALLOW_SHORT_TIMEOUTS", "true"),
+    ("TIMEOUTS__CONNECT_MS", "500"),
+    ("TIMEOUTS__READ_MS", "500"),
+    ("TIMEOUTS__LOOKUP_READ_MS", "500"),
+    ("SCHEDULE__FIRST_CHECK_MS", "20"),
+    ("SCHEDULE__BACKOFF_BASE_MS", "20"),
+    ("SCHEDULE__BACKOFF_MAX_MS", "200"),
+    ("SCHEDULE__BREAKER_FAILURES", "1000"),
+    ("SCHEDULE__BREAKER_OPEN_MS", "200"),
+    ("SCHEDULE__PROBE_MIN_MS", "100"),
+    ("SCHEDULE__PROBE_MAX_MS", "300"),
+    ("SCHEDULE__REFUSAL_LOOKUP_DELAY_MS", "2500"),
+    ("SCHEDULE__CHECK_SCHEDULE_MS", "100,200"),
+];
+/// The accounts of `dev`.
+const ACCOUNTS: &[&str] = &["AFTERPAY", "AIRALO", "MOYASAR", "WORLDLINE"];
 
 /// The service, running.
 pub(crate) struct TestApp {
@@ -62,6 +67,8 @@ pub(crate) struct TestApp {
     pub(crate) clock: SkewedClock,
     pub(crate) address: String,
     settings: Vec<(String, String)>,
+    /// Accounts besides those of `dev`, in capital letters.
+    accounts: Vec<String>,
     /// The clock and the points of the next start, where they are not the real ones.
     pub(crate) seams: Option<(Arc<dyn Clock>, Arc<dyn Interrupt>)>,
     running: Option<Running>,
@@ -88,6 +95,7 @@ impl TestApp {
             clock: SkewedClock::new(),
             address: String::new(),
             settings: Vec::new(),
+            accounts: Vec::new(),
             seams: None,
             running: None,
         };
@@ -102,13 +110,55 @@ impl TestApp {
         self.settings.extend(settings.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())));
     }
 
+    /// One more account at a provider, in a company or address of its own where that matters, from the next
+    /// [`Self::resume`] on.
+    pub(crate) fn add_account(&mut self, name: &str, provider: &str) {
+        let (account, secret) = (name.to_ascii_uppercase(), provider.to_ascii_uppercase());
+        let base_url = format!("{}/{provider}", self.sandbox.url());
+        let secret_env = format!("REFUNDS_DEV_{secret}_SECRET");
+        let merchant = match provider {
+            "afterpay" => refunds::sandbox::AFTERPAY_MERCHANT_ID,
+            "worldline" => "1570616552",
+            _any => name,
+        };
+        let own: &[(&str, &str)] = match provider {
+            "afterpay" => &[("SITE_URL", "https://shop.example")],
+            "airalo" => &[
+                ("KEY_ID", "sandbox-client"),
+                ("AIRALO__EGRESS", name),
+                ("AIRALO__LOOKUP_RATE__REQUESTS", "20"),
+                ("AIRALO__LOOKUP_RATE__PER_MS", "1000"),
+                ("RATE__REQUESTS", "1"),
+                ("RATE__PER_MS", "1000"),
+            ],
+            "worldline" => &[("WORLDLINE__REQUEST_ID_CONFIRMED", "true")],
+            _any => &[],
+        };
+        let common = [
+            ("PROVIDER", provider),
+            ("BASE_URL", &base_url),
+            ("MERCHANT", merchant),
+            ("SECRET_ENV", &secret_env),
+        ];
+        let all = common.iter().chain(own);
+        let all =
+            all.map(|(key, value)| (format!("REFUNDS__ACCOUNTS__{account}__{key}"), (*value).to_owned()));
+        self.settings.extend(all);
+        self.accounts.push(account);
+    }
+
     /// The configuration that the service runs with.
     pub(crate) fn config(&self) -> Result<Config, refunds::config::Error> {
         let database = ("REFUNDS__DATABASE__URL".to_owned(), self.url.url.clone());
         let own = SETTINGS.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
+        let accounts = ACCOUNTS.iter().copied().chain(self.accounts.iter().map(String::as_str));
+        let of_accounts = accounts.flat_map(|account| {
+            let key = move |key: &str| format!("REFUNDS__ACCOUNTS__{account}__{key}");
+            ACCOUNT_SETTINGS.iter().map(move |(k, v)| (key(k), (*v).to_owned()))
+        });
         // The later one of two wins.
         let variables: std::collections::BTreeMap<_, _> =
-            own.chain([database]).chain(self.settings.iter().cloned()).collect();
+            own.chain(of_accounts).chain([database]).chain(self.settings.iter().cloned()).collect();
         let nowhere = std::env::temp_dir();
         Config::dev(&nowhere, &self.sandbox.url(), &Environment::of(variables))
     }
@@ -202,15 +252,30 @@ impl TestApp {
         what: &str,
         wanted: impl Fn(&Refund) -> bool,
     ) -> Refund {
+        match self.becomes(refund_id, wanted).await {
+            Some(refund) => refund,
+            None => panic!("not {what} in time: {:#?}", self.full(refund_id).await),
+        }
+    }
+
+    /// Waits until a refund is as `wanted` says; `None` if it takes too long.
+    async fn becomes(&self, refund_id: &str, wanted: impl Fn(&Refund) -> bool) -> Option<Refund> {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let refund = self.get(refund_id).await;
             if wanted(&refund) {
-                return refund;
+                return Some(refund);
             }
-            assert!(Instant::now() < deadline, "not {what} in time: {:#?}", self.full(refund_id).await);
+            if Instant::now() >= deadline {
+                return None;
+            }
             tokio::time::sleep(LOOK_EVERY).await;
         }
+    }
+
+    /// Waits until a refund is in a state; `None` if it takes too long.
+    pub(crate) async fn comes_to(&self, refund_id: &str, state: State) -> Option<Refund> {
+        self.becomes(refund_id, |refund| refund.state() == state).await
     }
 
     /// Waits until a refund is in a state.

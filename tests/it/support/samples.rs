@@ -7,8 +7,8 @@ use std::time::Duration;
 use refunds::domain::account::{
     Account, AccountIdentity, Capabilities, KeyProof, MoneyUnit, ProviderKind, TargetShape,
 };
-use refunds::domain::admission::AdmissionPolicy;
-use refunds::domain::answer::{OrderSnapshot, SeenRefund};
+use refunds::domain::admission::{AdmissionPolicy, Rate};
+use refunds::domain::answer::{EsimOrder, EsimSight, OrderSnapshot, SeenRefund};
 use refunds::domain::content::{Content, Payment, Target};
 use refunds::domain::id::{
     AccountName, AttemptId, CallerName, Iccid, OrderId, ProviderKey, RefundId, RequestId,
@@ -18,6 +18,9 @@ use refunds::domain::plan::Schedule;
 use refunds::domain::reason::Reason;
 use refunds::domain::refund::{NewRefund, Refund};
 use uuid::Uuid;
+
+/// How often an account of [`esim_account`] may be called.
+pub(crate) const ESIM_CALLS_EVERY: Duration = Duration::from_mins(5);
 
 /// A number that no other test of this process has.
 fn unique() -> u128 {
@@ -63,6 +66,8 @@ pub(crate) fn account(name: &str) -> Account {
             currencies: None,
             refund_window: Some(Duration::from_hours(24 * 120)),
             unit: MoneyUnit::Major,
+            amount_minor_max: None,
+            reasons: None,
         },
         concurrency_max: 4,
         queue_max: 1_000,
@@ -85,7 +90,42 @@ pub(crate) fn account(name: &str) -> Account {
             retry_refill_per_s: 1,
             rate: None,
         },
+        lookup_rate: None,
+        connect: Duration::from_secs(1),
     }
+}
+
+/// An account at a provider that takes up to five eSIMs in a call, one call in five minutes, and knows no
+/// key.
+pub(crate) fn esim_account(name: &str) -> Account {
+    let mut account = account(name);
+    account.identity.provider = ProviderKind::Airalo;
+    account.capabilities.shape = TargetShape::Esims;
+    account.capabilities.key = KeyProof::Never;
+    account.capabilities.resend_window = None;
+    account.capabilities.echoes_key = false;
+    account.capabilities.batch_max = 5;
+    account.admission.rate = Some(Rate::of_lookups(format!("egress-of-{name}"), ESIM_CALLS_EVERY));
+    account
+}
+
+/// An account whose provider does not show our key when an order is read back.
+pub(crate) fn silent_account(name: &str) -> Account {
+    let mut account = account(name);
+    account.identity.provider = ProviderKind::Worldline;
+    account.capabilities.echoes_key = false;
+    account
+}
+
+/// An eSIM with one order of its own.
+pub(crate) fn esim_seen(iccid: &str, order: &str, status: &str) -> EsimSight {
+    let order = EsimOrder { id: order.to_owned(), status: status.to_owned(), esims: 1 };
+    EsimSight { iccid: Iccid::parse(iccid).unwrap(), orders: vec![order] }
+}
+
+/// An ICCID that is told by its number.
+pub(crate) fn iccid(number: u32) -> String {
+    format!("8940{number:014}")
 }
 
 pub(crate) fn aud(minor: i64) -> Money {
@@ -149,6 +189,7 @@ pub(crate) fn snapshot(captured_minor: i64, refunded_minor: i64, refunds: Vec<Se
         refunded_minor,
         purchase_time: None,
         refunds,
+        transactions: Vec::new(),
     }
 }
 

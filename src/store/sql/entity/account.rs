@@ -22,6 +22,7 @@ pub struct Model {
     pub throttled_until_us: Option<i64>,
     pub retry_spent_milli: i64,
     pub retry_reckoned_us: Option<i64>,
+    pub key_heeded: Option<bool>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -43,6 +43,11 @@ pub struct Model {
     pub sequence: i64,
     pub sends: i64,
     pub idle_steps: i64,
+    #[sea_orm(column_type = "JsonBinary", nullable)]
+    pub baseline: Option<Json>,
+    #[sea_orm(column_type = "JsonBinary", nullable)]
+    pub items: Option<Json>,
+    pub alone: bool,
     pub planned_us: Option<i64>,
     pub overdue_us: Option<i64>,
     pub state: String,

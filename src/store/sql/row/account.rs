@@ -40,6 +40,7 @@ impl TryFrom<Model> for AccountState {
             throttled_until: time_of(model.throttled_until_us),
             retry_spent_milli: model.retry_spent_milli,
             retry_reckoned: time_of(model.retry_reckoned_us),
+            key_heeded: model.key_heeded,
         })
     }
 }
@@ -73,6 +74,7 @@ pub(in crate::store::sql) fn changes(state: &AccountState) -> ActiveModel {
         throttled_until_us: Set(micros_of(state.throttled_until)),
         retry_spent_milli: Set(state.retry_spent_milli),
         retry_reckoned_us: Set(micros_of(state.retry_reckoned)),
+        key_heeded: Set(state.key_heeded),
         ..ActiveModel::default()
     }
 }

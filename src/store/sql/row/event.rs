@@ -35,6 +35,7 @@ impl TryFrom<Model> for Event {
                 amount_minor: model.success_minor,
                 provider_refund_id: model.provider_refund_id,
                 completed: time_of(model.completed_us),
+                items: Vec::new(),
             }),
             note: model.note,
             actor: Actor { name: model.actor, trace_id: model.trace_id },

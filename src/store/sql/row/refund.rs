@@ -3,7 +3,7 @@
 use sea_orm::ActiveValue::Set;
 
 use super::content::{content_of, iccids_json, metadata_json};
-use super::{Reading, micros_of, span_micros, span_of, time_of};
+use super::{Reading, micros_of, parts, span_micros, span_of, time_of};
 use crate::domain::account::{AccountIdentity, ProviderKind};
 use crate::domain::id::{AccountName, AttemptId, CallerName, ProviderKey, RefundId, RequestId};
 use crate::domain::money::Money;
@@ -11,7 +11,7 @@ use crate::domain::reason::FailureReason;
 use crate::domain::refund::{Doubt, Failure, Refund, Refusal, State, StateKind, Success, Trace, Wait};
 use crate::domain::timestamp::Timestamp;
 use crate::store::Error;
-use crate::store::row::{Held, Row};
+use crate::store::row::{Holder, Row};
 use crate::store::sql::entity::refund::{ActiveModel, Model};
 
 impl TryFrom<Model> for Row {
@@ -36,6 +36,9 @@ impl TryFrom<Model> for Row {
             state,
             sequence: model.sequence,
             sends: at.count("sends", model.sends)?,
+            baseline: at.may("baseline", model.baseline.as_ref(), parts::baseline_of)?.unwrap_or_default(),
+            items: at.may("items", model.items.as_ref(), parts::items_of)?.unwrap_or_default(),
+            alone: model.alone,
             idle_steps: at.count("idle_steps", model.idle_steps)?,
             due: time_of(model.planned_us),
             overdue: time_of(model.overdue_us),
@@ -48,7 +51,7 @@ impl TryFrom<Model> for Row {
             due: time_of(model.due_us),
             held: model
                 .lease_worker
-                .map(|worker| Held { worker, length: span_of(model.lease_length_us.unwrap_or(0)) }),
+                .map(|worker| Holder { worker, length: span_of(model.lease_length_us.unwrap_or(0)) }),
             token: model.lease_token,
         })
     }
@@ -62,6 +65,7 @@ fn state_of(at: &Reading, model: &Model) -> Result<State, Error> {
         amount_minor: model.success_minor,
         provider_refund_id: model.provider_refund_id.clone(),
         completed: time_of(model.completed_us),
+        items: Vec::new(),
     };
     Ok(match kind {
         StateKind::Pending => State::Pending { wait: wait()? },
@@ -190,6 +194,9 @@ pub(in crate::store::sql) fn changes(row: &Row) -> ActiveModel {
         sequence: Set(refund.sequence),
         sends: Set(i64::from(refund.sends)),
         idle_steps: Set(i64::from(refund.idle_steps)),
+        baseline: Set(parts::baseline_json(&refund.baseline)),
+        items: Set(parts::items_json(&refund.items)),
+        alone: Set(refund.alone),
         planned_us: Set(micros_of(refund.due)),
         overdue_us: Set(micros_of(refund.overdue)),
         state: Set(state.kind().word().to_owned()),

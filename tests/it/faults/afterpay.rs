@@ -1,29 +1,16 @@
-//! Every row of the sandbox's Afterpay table ends in the state that the rules give, with exactly one effect,
-//! or none.
+//! The Afterpay table.
 
 use std::time::Duration;
 
 use refunds::grpc::proto::refund::State;
-use refunds::grpc::proto::{FailureReason, Refund, Wait};
+use refunds::grpc::proto::{CreateRefundRequest, FailureReason, Refund, Wait};
 use serde_json::Value;
 
-use super::support::app::TestApp;
-use super::support::on_every_app;
-use super::support::sandbox::http;
+use super::super::support::app::{TestApp, request};
+use super::super::support::on_every_app;
+use super::{End, Row, Table};
 
-/// How a row ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum End {
-    /// The money went back, once.
-    Succeeded,
-    /// The provider refused, nothing moved.
-    Failed(FailureReason),
-    /// It cannot be decided while the fault lasts: the state that it stays in, and how often the money moved.
-    Open(State, usize),
-}
-
-/// The rows: code, name, end. A test holds it against the sandbox's own list.
-const ROWS: &[(&str, &str, End)] = &[
+const ROWS: &[Row] = &[
     ("00", "ok", End::Succeeded),
     ("10", "invalid_amount", End::Failed(FailureReason::AmountExceedsRefundable)),
     ("11", "unauthorized", End::Succeeded),
@@ -87,63 +74,32 @@ const ROWS: &[(&str, &str, End)] = &[
     ("86", "always_unauthorized", End::Open(State::Pending, 0)),
 ];
 
-/// Rows that trouble the whole account, and so are run one at a time and last.
-const TROUBLE_THE_ACCOUNT: &[&str] = &["11", "12", "13", "15", "19", "23", "24", "25", "26", "85", "86"];
-/// Round trips of an open refund that a test waits for before it looks at how it stands.
-const TRIES: usize = 4;
+const TABLE: Table = Table {
+    provider: "afterpay",
+    rows: ROWS,
+    quiet: &["26"],
+    order,
+    settings: |_| &[],
+    request: |request_id, account, order| CreateRefundRequest {
+        account: account.to_owned(),
+        ..request(request_id, order, 1_000)
+    },
+};
 
 fn order(code: &str) -> String {
     format!("99{code}001")
 }
 
-async fn check(app: &TestApp, code: &str, name: &str, end: End) {
-    let order = order(code);
-    let refund = app.refund(&format!("row-{code}"), &order).await;
-    let (wanted, effects) = match end {
-        End::Succeeded => (State::Succeeded, 1),
-        End::Failed(_) => (State::Failed, 0),
-        End::Open(state, effects) => {
-            let deadline = tokio::time::Instant::now() + Duration::from_mins(1);
-            while app.sandbox.calls(&order).await.len() < TRIES {
-                assert!(tokio::time::Instant::now() < deadline, "{code} {name} was not tried again");
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-            (state, effects)
-        }
-    };
-    if name == "rate_limited_bare" {
-        // The provider does not say how long: the client keeps quiet for its own while.
-        app.wait_until(&refund.refund_id, "rate limited", |refund| refund.state() == State::Unknown).await;
-        app.clock.advance(Duration::from_mins(10));
-    }
-    let settled = |refund: &Refund| refund.state() == wanted;
-    let refund = app.wait_until(&refund.refund_id, &format!("{code} {name}: {wanted:?}"), settled).await;
-    if let End::Failed(reason) = end {
-        assert_eq!(refund.failure.unwrap().reason(), reason, "{code} {name}");
-    }
-    assert_eq!(app.effects(&order).await.len(), effects, "{code} {name}: effects");
-    if wanted == State::Succeeded {
-        assert_eq!(refund.amount_succeeded.unwrap().amount_minor, 1_000, "{code} {name}");
-    }
-}
-
 on_every_app! {
-    async fn every_fault_that_spares_the_account_ends_by_the_rules(app: &mut TestApp) {
-        let app = &*app;
-        let rows = ROWS.iter().filter(|(code, ..)| !TROUBLE_THE_ACCOUNT.contains(code));
-        let checks = rows.map(|(code, name, end)| check(app, code, name, *end));
-        futures::future::join_all(checks).await;
-    }
-
-    async fn every_fault_that_troubles_the_account_ends_by_the_rules(app: &mut TestApp) {
-        for (code, name, end) in ROWS.iter().filter(|(code, ..)| TROUBLE_THE_ACCOUNT.contains(code)) {
-            check(app, code, name, *end).await;
-        }
+    async fn every_row_ends_by_the_rules(app: &mut TestApp) {
+        TABLE.open_accounts(app).await;
+        TABLE.check_loud(app).await;
+        TABLE.check_quiet(app).await;
     }
 
     async fn a_blocked_account_fails_no_refund_and_goes_on_when_it_is_mended(app: &mut TestApp) {
         app.pause().await;
-        app.set(&[("REFUNDS_DEV_SECRET", "rotated away")]);
+        app.set(&[("REFUNDS_DEV_AFTERPAY_SECRET", "rotated away")]);
         app.resume().await;
         let orders: Vec<String> = (0..5).map(|n| format!("1888{n}")).collect();
         let mut waiting = Vec::new();
@@ -156,7 +112,7 @@ on_every_app! {
             assert_eq!(refund.state(), State::Pending);
         }
         app.pause().await;
-        app.set(&[("REFUNDS_DEV_SECRET", refunds::sandbox::AFTERPAY_SECRET)]);
+        app.set(&[("REFUNDS_DEV_AFTERPAY_SECRET", refunds::sandbox::AFTERPAY_SECRET)]);
         app.resume().await;
         for (order, id) in orders.iter().zip(&waiting) {
             app.wait_for(id, State::Succeeded).await;
@@ -212,16 +168,5 @@ on_every_app! {
 
 #[tokio::test]
 async fn the_rows_are_those_of_the_sandbox() {
-    let sandbox = super::support::sandbox::TestSandbox::start().await;
-    let table = http(sandbox.address(), "GET", "/control/afterpay/behaviours", "").await;
-    let text = table.to_string();
-    for (code, name, _) in ROWS {
-        assert!(
-            text.contains(&format!("\"{code}\"")) && text.contains(&format!("\"{name}\"")),
-            "{code} {name}"
-        );
-    }
-    let listed = table.as_array().map_or_else(|| table["behaviours"].as_array().unwrap().len(), Vec::len);
-    assert_eq!(listed, ROWS.len(), "{table}");
-    sandbox.stop().await;
+    TABLE.is_whole().await;
 }

@@ -1,0 +1,137 @@
+//! Intent before action, and slots: each computes all that it will write before it writes.
+
+use std::time::Duration;
+
+use super::world::{World, inconsistent};
+use crate::domain::account::Account;
+use crate::domain::admission::Rate;
+use crate::domain::answer::Sight;
+use crate::domain::decision::{self, AccountRows, Intent, MemberRows, Verdict};
+use crate::domain::timestamp::Timestamp;
+use crate::store::row::{GuardKey, Row, attempt_of, guard_after, is_busy, own_seen_minor};
+use crate::store::wake::Wakes;
+use crate::store::{Begun, Lease, Result};
+
+/// A member whose lease is held.
+struct Member<'a> {
+    place: usize,
+    row: Row,
+    sight: Option<&'a Sight>,
+    key: Option<GuardKey>,
+}
+
+impl World {
+    pub(super) fn begin(
+        &mut self,
+        leases: &[Lease],
+        intent: &Intent,
+        account: &Account,
+        now: Timestamp,
+    ) -> Result<(Vec<Begun>, Wakes)> {
+        let (mut begun, mut members) = (Vec::with_capacity(leases.len()), Vec::new());
+        for (place, lease) in leases.iter().enumerate() {
+            let row = self.known(lease.refund_id)?;
+            begun.push(Begun::Stale);
+            if row.is_held_by(lease) {
+                let sight = intent.sights.get(place).and_then(Option::as_ref);
+                let key = GuardKey::of_refund(&row.refund);
+                members.push(Member { place, row: row.clone(), sight, key });
+            }
+        }
+        let mut wakes = Wakes::default();
+        if members.is_empty() {
+            return Ok((begun, wakes));
+        }
+        let state = self.account_state(&account.identity.name);
+        let bucket = account.admission.rate.as_ref().map(|rate| &rate.bucket);
+        let bucket_next_free = bucket.and_then(|bucket| self.buckets.get(bucket).copied());
+        let rows: Vec<_> = members.iter().map(|member| self.member_rows(member, account)).collect();
+        let account_rows = AccountRows { account, state: &state, bucket_next_free };
+        let verdicts = decision::begin(intent, &rows, account_rows, now)?;
+        if let Some(admitted) = verdicts.admitted {
+            if self.attempts.contains_key(&intent.attempt) {
+                return Err(inconsistent("attempts", "id", &intent.attempt));
+            }
+            self.put_account(&account.identity, admitted.account);
+            self.buckets.extend(bucket.cloned().zip(admitted.bucket_next_free));
+            let going: Vec<_> = members
+                .iter()
+                .zip(&verdicts.members)
+                .filter(|(_, verdict)| verdict.goes)
+                .map(|(member, _)| (member.row.refund.id, member.sight))
+                .collect();
+            let attempt = attempt_of(intent, &going, &account.identity.name, now);
+            self.attempts.insert(attempt.id, attempt);
+        }
+        for (member, verdict) in members.iter().zip(verdicts.members) {
+            let told = self.write(member, verdict, intent, &mut wakes, now);
+            if let Some(begun) = begun.get_mut(member.place) {
+                *begun = told;
+            }
+        }
+        Ok((begun, wakes))
+    }
+
+    fn member_rows<'a>(&'a self, member: &'a Member<'_>, account: &Account) -> MemberRows<'a> {
+        let order = member.sight.and_then(Sight::order);
+        MemberRows {
+            refund: &member.row.refund,
+            sight: member.sight,
+            guard: member.key.as_ref().and_then(|key| self.guards.get(key)),
+            own_seen_minor: member
+                .key
+                .as_ref()
+                .zip(order)
+                .map_or(0, |(key, order)| own_seen_minor(order, self.own_refunds(key, &[]))),
+            order_busy: !account.capabilities.echoes_key
+                && member.key.as_ref().is_some_and(|key| {
+                    let others = self.own_refunds(key, &[]);
+                    others.iter().any(|r| r.id != member.row.refund.id && is_busy(r.state.kind()))
+                }),
+        }
+    }
+
+    fn write(
+        &mut self,
+        member: &Member<'_>,
+        verdict: Verdict,
+        intent: &Intent,
+        wakes: &mut Wakes,
+        now: Timestamp,
+    ) -> Begun {
+        let (before, after) = (&member.row.refund, verdict.transition.refund);
+        if let (Some(key), Some(guard)) = (&member.key, &verdict.guard) {
+            let guard = guard_after(self.guards.get(key), guard, before, &after);
+            self.guards.insert(key.clone(), guard);
+        }
+        self.give_up(before, &after);
+        if let Some(event) = verdict.transition.event {
+            wakes.changed.push(event.refund_id);
+            self.append(event);
+        }
+        let refund = Box::new(after.clone());
+        if verdict.goes {
+            self.put(member.row.kept(after, intent.lease, now));
+            Begun::Go(refund)
+        } else {
+            wakes.due |= after.due.is_some_and(|due| due <= now);
+            self.put(member.row.settled(after));
+            Begun::Stay(refund)
+        }
+    }
+
+    /// How long until a budget has a slot.
+    pub(super) fn next_slot(&self, rate: &Rate, now: Timestamp) -> Option<Duration> {
+        let next_free = self.buckets.get(&rate.bucket).copied();
+        next_free.filter(|next_free| *next_free > now).map(|next_free| next_free.since(now))
+    }
+
+    /// Spends a slot, or tells how long until there is one.
+    pub(super) fn spend(&mut self, rate: &Rate, now: Timestamp) -> Option<Duration> {
+        let wait = self.next_slot(rate, now);
+        if wait.is_none() {
+            self.buckets.insert(rate.bucket.clone(), now.plus(rate.every));
+        }
+        wait
+    }
+}

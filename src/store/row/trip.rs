@@ -1,0 +1,72 @@
+//! Round trips as they are written.
+
+use crate::domain::answer::{EsimSight, OrderSnapshot, Sight};
+use crate::domain::attempt::{Attempt, AttemptEnd};
+use crate::domain::decision::Intent;
+use crate::domain::id::{AccountName, RefundId};
+use crate::domain::timestamp::Timestamp;
+use crate::store::AttemptRecord;
+
+/// The attempt that an intent becomes, with those who go and what was seen for each of them.
+pub(in crate::store) fn attempt_of(
+    intent: &Intent,
+    members: &[(RefundId, Option<&Sight>)],
+    account: &AccountName,
+    now: Timestamp,
+) -> Attempt {
+    let seen: Vec<String> = members.iter().filter_map(|(_, sight)| in_one_line((*sight)?)).collect();
+    let mut ids: Vec<RefundId> = members.iter().map(|(id, _)| *id).collect();
+    ids.sort_unstable();
+    Attempt {
+        id: intent.attempt,
+        kind: intent.kind,
+        account: account.clone(),
+        members: ids,
+        started: now,
+        end: None,
+        trace_id: intent.trace_id.clone(),
+        preflight: (!seen.is_empty()).then(|| seen.join("; ")),
+    }
+}
+
+fn in_one_line(sight: &Sight) -> Option<String> {
+    match sight {
+        Sight::Order(snapshot) => Some(order_in_one_line(snapshot)),
+        Sight::Esims(esims) => {
+            let esims: Vec<String> = esims.iter().map(esim_in_one_line).collect();
+            Some(esims.join("; "))
+        }
+        Sight::NoOrder => Some("no such order".to_owned()),
+        Sight::Nothing => None,
+    }
+}
+
+fn order_in_one_line(snapshot: &OrderSnapshot) -> String {
+    format!(
+        "{}: captured {}, refunded {} minor units, {} refunds listed",
+        snapshot.currency,
+        snapshot.captured_minor,
+        snapshot.refunded_minor,
+        snapshot.refunds.len()
+    )
+}
+
+fn esim_in_one_line(esim: &EsimSight) -> String {
+    let orders: Vec<String> =
+        esim.orders.iter().map(|order| format!("order {} {}", order.id, order.status)).collect();
+    let orders = if orders.is_empty() { "no order".to_owned() } else { orders.join(", ") };
+    format!("{}: {orders}", esim.iccid)
+}
+
+/// Marks what is written of a round trip as late when a member's lease was lost.
+pub(in crate::store) fn marked(attempt: Option<AttemptRecord>, stale: bool) -> Option<AttemptRecord> {
+    let late = |end: AttemptEnd| AttemptEnd { late: end.late || stale, ..end };
+    attempt.map(|attempt| match attempt {
+        AttemptRecord::End(id, end) => AttemptRecord::End(id, late(end)),
+        AttemptRecord::Whole(mut whole) => {
+            whole.end = whole.end.map(late);
+            whole.members.sort_unstable();
+            AttemptRecord::Whole(whole)
+        }
+    })
+}
