@@ -172,17 +172,16 @@ impl Sandbox {
     }
 }
 
-/// The tables of behaviours of all providers, as the Markdown that `README.md` holds.
-pub fn behaviour_tables() -> String {
-    let mut text = String::new();
+/// The behaviours of each provider, by its name, as Markdown.
+pub fn behaviour_tables() -> Vec<(&'static str, String)> {
     let tables = [
         (afterpay::NAME, afterpay::described()),
         (airalo::NAME, airalo::described()),
         (moyasar::NAME, moyasar::described()),
         (worldline::NAME, worldline::described()),
     ];
-    for (name, behaviours) in tables {
-        let _ = write!(text, "#### {name}\n\n| Code | Name | Calls | What happens |\n|---|---|---|---|\n");
+    let to_markdown = |behaviours: Vec<faults::Described>| {
+        let mut text = String::from("| Code | Name | Calls | What happens |\n|---|---|---|---|\n");
         for behaviour in behaviours {
             let _ = writeln!(
                 text,
@@ -190,8 +189,9 @@ pub fn behaviour_tables() -> String {
                 behaviour.code, behaviour.name, behaviour.times, behaviour.about
             );
         }
-    }
-    text
+        text
+    };
+    tables.into_iter().map(|(name, behaviours)| (name, to_markdown(behaviours))).collect()
 }
 
 /// Every provider of the sandbox; each is mounted under its own name.

@@ -112,19 +112,19 @@ async fn effects_replays_orders_and_used_up_faults_survive_a_restart() {
     clippy::disallowed_methods,
     reason = "a switch of this test alone: UPDATE_DOCS=1 rewrites the document"
 )]
-fn the_document_holds_the_table_of_behaviours() {
-    const START: &str = "<!-- behaviours: generated -->\n";
+fn the_documents_hold_the_tables_of_behaviours() {
+    const START: &str = "<!-- behaviours -->\n";
     const END: &str = "<!-- end of behaviours -->";
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
-    let text = fs::read_to_string(&path).unwrap();
-    let (before, rest) = text.split_once(START).unwrap();
-    let (_, after) = rest.split_once(END).unwrap();
-    let wanted = format!("{before}{START}{}{END}{after}", behaviour_tables());
-    if std::env::var_os("UPDATE_DOCS").is_some() {
-        fs::write(&path, &wanted).unwrap();
+    for (provider, table) in behaviour_tables() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("docs/sandbox/{provider}.md"));
+        let text = fs::read_to_string(&path).unwrap();
+        let (before, rest) = text.split_once(START).unwrap();
+        let (_, after) = rest.split_once(END).unwrap();
+        let wanted = format!("{before}{START}{table}{END}{after}");
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            fs::write(&path, &wanted).unwrap();
+        }
+        let is_current = fs::read_to_string(&path).unwrap() == wanted;
+        assert!(is_current, "UPDATE_DOCS=1 cargo test writes the table of docs/sandbox/{provider}.md anew");
     }
-    assert!(
-        fs::read_to_string(&path).unwrap() == wanted,
-        "UPDATE_DOCS=1 cargo test writes the table of README.md anew"
-    );
 }
