@@ -35,6 +35,10 @@ deny:
 proto:
     .ci/run proto
 
+# The Dockerfile, the manifests and the configuration that they ship.
+deploy:
+    .ci/run deploy
+
 # One refund from end to end on the running binary.
 e2e:
     .ci/run e2e
