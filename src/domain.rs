@@ -18,6 +18,7 @@ pub mod money;
 pub mod plan;
 pub mod reason;
 pub mod refund;
+pub mod sight;
 pub mod timestamp;
 
 /// Why a value is not acceptable: one sentence that states the rule.

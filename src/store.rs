@@ -17,7 +17,7 @@ use tokio::sync::broadcast;
 
 use crate::domain::account::{Account, AccountIdentity};
 use crate::domain::admission::{AccountState, Rate};
-use crate::domain::answer::{OrderSnapshot, Signal};
+use crate::domain::answer::Signal;
 use crate::domain::attempt::Attempt;
 use crate::domain::attempt::AttemptEnd;
 use crate::domain::decision::{Acceptance, Intent};
@@ -26,6 +26,7 @@ use crate::domain::guard::Guard;
 use crate::domain::id::{AccountName, AttemptId, CallerName, RefundId, RequestId};
 use crate::domain::plan::Jitter;
 use crate::domain::refund::{Change, IllegalTransition, NewRefund, Refund};
+use crate::domain::sight::OrderSnapshot;
 use crate::domain::timestamp::Timestamp;
 
 pub use time::TimeSource;

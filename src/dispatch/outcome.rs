@@ -1,9 +1,10 @@
 //! From what a provider answered to what happens to the refund. Pure.
 
 use crate::domain::account::Account;
-use crate::domain::answer::{Evidence, Face, FailurePhase, Finding, Sight, Signal, asked_quiet};
+use crate::domain::answer::{Face, Finding, Signal, asked_quiet};
 use crate::domain::plan::Jitter;
 use crate::domain::refund::{Change, Refund, Wait};
+use crate::domain::sight::Sight;
 
 /// The change that a face of an answer makes.
 pub(super) fn of_face(
@@ -106,14 +107,5 @@ pub(super) fn word_of_sight(sight: &Sight) -> &'static str {
         Sight::Order(_) | Sight::Esims(_) => "seen",
         Sight::NoOrder => "no_order",
         Sight::Nothing => "nothing_learned",
-    }
-}
-
-/// The evidence of an attempt that its own worker ended before the first byte.
-pub(super) fn before_send(why: &str) -> Evidence {
-    Evidence {
-        phase: Some(FailurePhase::BeforeSend),
-        provider_text: Some(why.to_owned()),
-        ..Evidence::default()
     }
 }

@@ -7,11 +7,12 @@ use std::time::Duration;
 use tracing::{Instrument, Span};
 
 use crate::domain::admission::SLOT_AGE_MAX;
-use crate::domain::answer::{Answer, Evidence, Face, FailurePhase, Finding, LookupAnswer, Sight};
+use crate::domain::answer::{Answer, Evidence, Face, FailurePhase, Finding, LookupAnswer};
 use crate::domain::attempt::AttemptKind;
 use crate::domain::decision::Intent;
 use crate::domain::plan::{Step, next_step};
 use crate::domain::refund::{Change, StateKind, Wait};
+use crate::domain::sight::Sight;
 use crate::domain::timestamp::Timestamp;
 use crate::service::Point;
 use crate::store::{self, Begun, Claimed, Held, Lease};
@@ -280,7 +281,7 @@ impl Worker {
             Answer { faces: vec![Face::Succeeded(success)], evidence, signals: Vec::new() }
         } else if let Some(why) = self.too_late(asked_at) {
             let faces = vec![Face::NotSent { alone: false }; refunds.len()];
-            Answer { faces, evidence: outcome::before_send(why), signals: Vec::new() }
+            Answer { faces, evidence: Evidence::before_send(why), signals: Vec::new() }
         } else {
             let resends = match kind {
                 AttemptKind::Resend => refunds.iter().map(|r| r.sends.saturating_sub(1)).max().unwrap_or(0),

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use super::account::Account;
 use super::admission::{AccountState, Admitted, Ask, NotNow};
-use super::answer::{EsimSight, OrderSnapshot, Sight};
 use super::attempt::AttemptKind;
 use super::event::Actor;
 use super::guard::{Guard, GuardRefusal};
@@ -13,6 +12,7 @@ use super::id::{AttemptId, Iccid, RefundId};
 use super::plan;
 use super::reason::FailureReason;
 use super::refund::{Change, Failure, IllegalTransition, NewRefund, Refund, StateKind, Transition, Wait};
+use super::sight::{EsimSight, OrderSnapshot, Sight};
 use super::timestamp::Timestamp;
 
 /// What became of a wish.

@@ -1,9 +1,9 @@
 //! The over-refund guard: what is left to refund on one order, one row per (provider, merchant, canonical
 //! order id).
 
-use super::answer::OrderSnapshot;
 use super::content::Content;
 use super::money::{Currency, Money};
+use super::sight::OrderSnapshot;
 
 /// The most that our refunds of one order may hold, so that sums never overflow.
 pub const OWN_MINOR_MAX: i64 = i64::MAX / 8;

@@ -31,10 +31,10 @@ pub(super) mod tests;
 use std::time::Duration;
 
 use super::account::AccountIdentity;
-use super::answer::Baseline;
 use super::content::Content;
 use super::event::Actor;
 use super::id::{CallerName, ProviderKey, RefundId, RequestId};
+use super::sight::Baseline;
 use super::timestamp::Timestamp;
 
 pub use state::{Doubt, Failure, Item, ItemState, Refusal, State, StateKind, Success, Wait};

@@ -15,12 +15,12 @@ use url::Url;
 use super::http::{BaseUrl, Call, Credentials, Exchange, HttpClient, Outcome};
 use super::{Error, Provider};
 use crate::domain::account::{Capabilities, KeyProof, MoneyUnit, TargetShape};
-use crate::domain::answer::{Answer, Evidence, Face, FailurePhase, Finding, LookupAnswer, Sight, Signal};
-use crate::domain::content::Payment;
+use crate::domain::answer::{Answer, Evidence, Face, Finding, LookupAnswer, Signal};
 use crate::domain::id::ProviderKey;
 use crate::domain::money::Currency;
 use crate::domain::reason::FailureReason;
-use crate::domain::refund::{Failure, Refund};
+use crate::domain::refund::Refund;
+use crate::domain::sight::Sight;
 
 mod assumed;
 mod classify;
@@ -196,29 +196,30 @@ impl Provider for Afterpay {
 
     async fn send(&self, refunds: &[Refund], resend_count: u32) -> Answer {
         let [refund] = refunds else {
-            return unsent(refunds.len(), "Afterpay takes one refund in a call");
+            return Answer::unsent(refunds.len(), "Afterpay takes one refund in a call");
         };
         let Some(payment) = refund.content.payment() else {
-            return unsent(1, "Afterpay refunds payments");
+            return Answer::unsent(1, "Afterpay refunds payments");
         };
         let Some(url) = self.base.below(&["v2", "payments", payment.order_id.as_str(), "refund"]) else {
-            return no_such_order(payment);
+            let text = format!("no order can have the id \"{}\"", payment.order_id);
+            return Answer::never_sent(1, FailureReason::OrderNotFound, &text);
         };
         let Ok(body) = wire::refund_request(refund, payment) else {
-            return unsent(1, "the request could not be written");
+            return Answer::unsent(1, "the request could not be written");
         };
         let exchange = self.post_refund(url, body, resend_count).await;
         match exchange.outcome {
             Outcome::Answered(reply) => classify::answer(&reply, refund, payment, &self.credentials),
             Outcome::NotConnected => {
-                answer(Face::NotSent { alone: false }, exchange.evidence, vec![Signal::Trouble])
+                Answer::to_one(Face::NotSent { alone: false }, exchange.evidence, vec![Signal::Trouble])
             }
-            Outcome::Broken(_) => answer(Face::Unknown, exchange.evidence, vec![Signal::Trouble]),
+            Outcome::Broken(_) => Answer::to_one(Face::Unknown, exchange.evidence, vec![Signal::Trouble]),
         }
     }
 
     async fn look_up(&self, refund: &Refund) -> LookupAnswer {
-        let nothing = |text: &str| LookupAnswer::nothing(before_send(text), Vec::new());
+        let nothing = |text: &str| LookupAnswer::nothing(Evidence::before_send(text), Vec::new());
         let Some(payment) = refund.content.payment() else {
             return nothing("Afterpay refunds payments");
         };
@@ -241,35 +242,4 @@ impl Provider for Afterpay {
 /// for ever.
 fn merchant_reference(key: ProviderKey) -> String {
     key.to_string()
-}
-
-fn answer(face: Face, evidence: Evidence, signals: Vec<Signal>) -> Answer {
-    Answer { faces: vec![face], evidence, signals }
-}
-
-fn unsent(refunds: usize, text: &str) -> Answer {
-    Answer {
-        faces: vec![Face::NotSent { alone: false }; refunds],
-        evidence: before_send(text),
-        signals: Vec::new(),
-    }
-}
-
-/// The order id names no path of the provider, so that no send of this refund has ever left or will.
-fn no_such_order(payment: &Payment) -> Answer {
-    let failure = Failure {
-        reason: FailureReason::OrderNotFound,
-        provider_code: None,
-        text: Some(format!("no order can have the id \"{}\"", payment.order_id)),
-    };
-    let face = Face::Declined { failure, conclusive: true };
-    answer(face, before_send("no order has such an id"), Vec::new())
-}
-
-fn before_send(text: &str) -> Evidence {
-    Evidence {
-        phase: Some(FailurePhase::BeforeSend),
-        provider_text: Some(text.to_owned()),
-        ..Evidence::default()
-    }
 }

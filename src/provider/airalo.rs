@@ -19,10 +19,11 @@ use self::token::{Token, Tokens};
 use super::http::{BaseUrl, Call, Credentials, Exchange, HttpClient, Outcome, Reply, header_value};
 use super::{Error, Provider, Unready};
 use crate::domain::account::Capabilities;
-use crate::domain::answer::{Answer, Evidence, Face, FailurePhase, LookupAnswer, Sight, Signal};
+use crate::domain::answer::{Answer, Evidence, Face, FailurePhase, LookupAnswer, Signal};
 use crate::domain::id::Iccid;
 use crate::domain::reason::FailureReason;
-use crate::domain::refund::{Failure, Refund};
+use crate::domain::refund::Refund;
+use crate::domain::sight::Sight;
 
 mod assumed;
 mod classify;
@@ -197,7 +198,9 @@ impl Provider for Airalo {
         let form = match form::form_of(refunds) {
             Ok(form) => form,
             Err(Unfit::Call(text)) => return unsent(refunds, refunds.len() > 1, text),
-            Err(Unfit::Refunds(text)) => return rejected(refunds, &text),
+            Err(Unfit::Refunds(text)) => {
+                return Answer::never_sent(refunds.len(), FailureReason::RequestRejected, &text);
+            }
         };
         let Some(url) = self.base.below(&SEND_PATH) else { return unsent(refunds, false, NO_URL) };
         // A fetch here would let the slot grow old: the next attempt prepares anew.
@@ -217,10 +220,10 @@ impl Provider for Airalo {
     async fn look_up(&self, refund: &Refund) -> LookupAnswer {
         let iccids = refund.content.iccids();
         if iccids.is_empty() {
-            return LookupAnswer::nothing(before_send(NOT_ESIMS), Vec::new());
+            return LookupAnswer::nothing(Evidence::before_send(NOT_ESIMS), Vec::new());
         }
         let Some(url) = self.base.below(&ORDERS_PATH) else {
-            return LookupAnswer::nothing(before_send(NO_URL), Vec::new());
+            return LookupAnswer::nothing(Evidence::before_send(NO_URL), Vec::new());
         };
         let mut seen = Vec::with_capacity(iccids.len());
         let mut last = Evidence::default();
@@ -264,29 +267,13 @@ fn headers(token: &Token) -> HeaderMap {
 fn unsent(refunds: &[Refund], alone: bool, text: &str) -> Answer {
     Answer {
         faces: vec![Face::NotSent { alone }; refunds.len()],
-        evidence: before_send(text),
+        evidence: Evidence::before_send(text),
         signals: Vec::new(),
     }
 }
 
-/// Refused before a byte left, as every send of these refunds would be.
-fn rejected(refunds: &[Refund], text: &str) -> Answer {
-    let failure =
-        Failure { reason: FailureReason::RequestRejected, provider_code: None, text: Some(text.to_owned()) };
-    let face = Face::Declined { failure, conclusive: true };
-    Answer { faces: vec![face; refunds.len()], evidence: before_send(text), signals: Vec::new() }
-}
-
 fn no_url() -> Unready {
-    Unready { evidence: before_send(NO_URL), signals: Vec::new() }
-}
-
-fn before_send(text: &str) -> Evidence {
-    Evidence {
-        phase: Some(FailurePhase::BeforeSend),
-        provider_text: Some(text.to_owned()),
-        ..Evidence::default()
-    }
+    Unready { evidence: Evidence::before_send(NO_URL), signals: Vec::new() }
 }
 
 /// The record of an answer.

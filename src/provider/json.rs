@@ -12,9 +12,9 @@ pub(super) fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
     Ok(value)
 }
 
-/// A field as text; nothing if it is empty or neither text nor a number.
-pub(super) fn text(value: &Value) -> Option<String> {
-    let text = match value {
+/// A field as text; nothing if it is missing, empty, or neither text nor a number.
+pub(super) fn text<'a>(value: impl Into<Option<&'a Value>>) -> Option<String> {
+    let text = match value.into()? {
         Value::String(text) => text.clone(),
         Value::Number(number) => number.to_string(),
         Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => return None,

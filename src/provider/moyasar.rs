@@ -14,10 +14,10 @@ use url::Url;
 use super::http::{BaseUrl, Call, Credentials, Exchange, HttpClient, Outcome};
 use super::{Error, Provider};
 use crate::domain::account::{Capabilities, KeyProof, MoneyUnit, TargetShape};
-use crate::domain::answer::{Answer, Evidence, Face, FailurePhase, Finding, LookupAnswer, Sight, Signal};
-use crate::domain::content::Payment;
+use crate::domain::answer::{Answer, Evidence, Face, Finding, LookupAnswer, Signal};
 use crate::domain::reason::FailureReason;
-use crate::domain::refund::{Failure, Refund};
+use crate::domain::refund::Refund;
+use crate::domain::sight::Sight;
 
 mod assumed;
 mod classify;
@@ -176,37 +176,38 @@ impl Provider for Moyasar {
 
     async fn send(&self, refunds: &[Refund], resend_count: u32) -> Answer {
         let [refund] = refunds else {
-            return unsent(refunds.len(), "Moyasar takes one refund in a call");
+            return Answer::unsent(refunds.len(), "Moyasar takes one refund in a call");
         };
         let Some(payment) = refund.content.payment() else {
-            return unsent(1, "Moyasar refunds payments");
+            return Answer::unsent(1, "Moyasar refunds payments");
         };
         if payment.amount.minor() > AMOUNT_MINOR_MAX {
             let text = format!("Moyasar takes at most {AMOUNT_MINOR_MAX} minor units in one refund");
-            return never_sent(FailureReason::RequestRejected, text);
+            return Answer::never_sent(1, FailureReason::RequestRejected, &text);
         }
         let Some(url) = self.base.below(&["v1", "orders", payment.order_id.as_str(), "refund"]) else {
-            return no_such_order(payment);
+            let text = format!("no order can have the id \"{}\"", payment.order_id);
+            return Answer::never_sent(1, FailureReason::OrderNotFound, &text);
         };
         let Ok(body) = wire::refund_request(refund, payment) else {
-            return unsent(1, "the request could not be written");
+            return Answer::unsent(1, "the request could not be written");
         };
         let exchange = self.post_refund(url, body, resend_count).await;
         match exchange.outcome {
             Outcome::Answered(reply) => classify::answer(&reply, refund, payment, &self.credentials),
             Outcome::NotConnected => {
-                answer(Face::NotSent { alone: false }, exchange.evidence, vec![Signal::Trouble])
+                Answer::to_one(Face::NotSent { alone: false }, exchange.evidence, vec![Signal::Trouble])
             }
-            Outcome::Broken(_) => answer(Face::Unknown, exchange.evidence, vec![Signal::Trouble]),
+            Outcome::Broken(_) => Answer::to_one(Face::Unknown, exchange.evidence, vec![Signal::Trouble]),
         }
     }
 
     async fn look_up(&self, refund: &Refund) -> LookupAnswer {
         let Some(payment) = refund.content.payment() else {
-            return LookupAnswer::nothing(before_send("Moyasar refunds payments"), Vec::new());
+            return LookupAnswer::nothing(Evidence::before_send("Moyasar refunds payments"), Vec::new());
         };
         let Some(url) = self.base.below(&["v1", "orders", payment.order_id.as_str()]) else {
-            let evidence = before_send("no order has such an id");
+            let evidence = Evidence::before_send("no order has such an id");
             let (sight, finding) = (Sight::NoOrder, Finding::Absent);
             return LookupAnswer { sight, finding, evidence, signals: Vec::new() };
         };
@@ -217,35 +218,5 @@ impl Provider for Moyasar {
                 LookupAnswer::nothing(exchange.evidence, vec![Signal::Trouble])
             }
         }
-    }
-}
-
-fn answer(face: Face, evidence: Evidence, signals: Vec<Signal>) -> Answer {
-    Answer { faces: vec![face], evidence, signals }
-}
-
-fn unsent(refunds: usize, text: &str) -> Answer {
-    let faces = vec![Face::NotSent { alone: false }; refunds];
-    Answer { faces, evidence: before_send(text), signals: Vec::new() }
-}
-
-/// The order id names no path of the provider.
-fn no_such_order(payment: &Payment) -> Answer {
-    let text = format!("no order can have the id \"{}\"", payment.order_id);
-    never_sent(FailureReason::OrderNotFound, text)
-}
-
-/// Refused here. What a refund asks for never changes, so that no send of it has ever left or will.
-fn never_sent(reason: FailureReason, text: String) -> Answer {
-    let evidence = before_send(&text);
-    let failure = Failure { reason, provider_code: None, text: Some(text) };
-    answer(Face::Declined { failure, conclusive: true }, evidence, Vec::new())
-}
-
-fn before_send(text: &str) -> Evidence {
-    Evidence {
-        phase: Some(FailurePhase::BeforeSend),
-        provider_text: Some(text.to_owned()),
-        ..Evidence::default()
     }
 }

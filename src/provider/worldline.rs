@@ -17,10 +17,11 @@ use url::Url;
 use super::http::{BaseUrl, Call, Credentials, Exchange, HttpClient, Outcome, header_value};
 use super::{Error, Provider, Unready};
 use crate::domain::account::{Capabilities, KeyProof, MoneyUnit, TargetShape};
-use crate::domain::answer::{Answer, Evidence, Face, FailurePhase, Finding, LookupAnswer, Sight, Signal};
+use crate::domain::answer::{Answer, Evidence, Face, Finding, LookupAnswer, Signal};
 use crate::domain::content::Payment;
 use crate::domain::reason::FailureReason;
-use crate::domain::refund::{Failure, Refund};
+use crate::domain::refund::Refund;
+use crate::domain::sight::Sight;
 
 mod assertion;
 mod assumed;
@@ -256,24 +257,24 @@ impl Provider for Worldline {
 
     async fn send(&self, refunds: &[Refund], resend_count: u32) -> Answer {
         let [refund] = refunds else {
-            return unsent(refunds.len(), "Worldline takes one refund in a call");
+            return Answer::unsent(refunds.len(), "Worldline takes one refund in a call");
         };
         let Some(payment) = refund.content.payment() else {
-            return unsent(1, "Worldline refunds payments");
+            return Answer::unsent(1, "Worldline refunds payments");
         };
         let Some(url) = self.order_url(payment, &["refunds"]) else {
             let text = format!("no order can have the id \"{}\"", payment.order_id);
-            return never_sent(FailureReason::OrderNotFound, text);
+            return Answer::never_sent(1, FailureReason::OrderNotFound, &text);
         };
         let Ok(transaction_id) = transaction_id(payment) else {
             let text = "the id of a transaction is a number without leading zeros".to_owned();
-            return never_sent(FailureReason::RequestRejected, text);
+            return Answer::never_sent(1, FailureReason::RequestRejected, &text);
         };
         let Ok(body) = wire::refund_request(refund, payment, transaction_id, &self.place) else {
-            return unsent(1, "the request could not be written");
+            return Answer::unsent(1, "the request could not be written");
         };
         let Some(pass) = self.pass() else {
-            return unsent(1, "there is no token that still holds");
+            return Answer::unsent(1, "there is no token that still holds");
         };
         let exchange = self.post_refund(url, body, refund, &pass, resend_count).await;
         match exchange.outcome {
@@ -282,14 +283,14 @@ impl Provider for Worldline {
                 classify::answer(&reply, &asked, self.confirmed, resend_count)
             }
             Outcome::NotConnected => {
-                answer(Face::NotSent { alone: false }, exchange.evidence, vec![Signal::Trouble])
+                Answer::to_one(Face::NotSent { alone: false }, exchange.evidence, vec![Signal::Trouble])
             }
-            Outcome::Broken(_) => answer(Face::Unknown, exchange.evidence, vec![Signal::Trouble]),
+            Outcome::Broken(_) => Answer::to_one(Face::Unknown, exchange.evidence, vec![Signal::Trouble]),
         }
     }
 
     async fn look_up(&self, refund: &Refund) -> LookupAnswer {
-        let nothing = |text: &str| LookupAnswer::nothing(before_send(text), Vec::new());
+        let nothing = |text: &str| LookupAnswer::nothing(Evidence::before_send(text), Vec::new());
         let Some(payment) = refund.content.payment() else {
             return nothing("Worldline refunds payments");
         };
@@ -337,28 +338,4 @@ fn transaction_id(payment: &Payment) -> Result<Option<i64>, ()> {
     let Some(id) = &payment.transaction_id else { return Ok(None) };
     let number: i64 = id.as_str().parse().map_err(|_| ())?;
     if number.to_string() == id.as_str() { Ok(Some(number)) } else { Err(()) }
-}
-
-fn answer(face: Face, evidence: Evidence, signals: Vec<Signal>) -> Answer {
-    Answer { faces: vec![face], evidence, signals }
-}
-
-fn unsent(refunds: usize, text: &str) -> Answer {
-    let faces = vec![Face::NotSent { alone: false }; refunds];
-    Answer { faces, evidence: before_send(text), signals: Vec::new() }
-}
-
-/// No send of this refund has ever left or will: its ids name nothing of the provider's.
-fn never_sent(reason: FailureReason, text: String) -> Answer {
-    let evidence = before_send(&text);
-    let failure = Failure { reason, provider_code: None, text: Some(text) };
-    answer(Face::Declined { failure, conclusive: true }, evidence, Vec::new())
-}
-
-fn before_send(text: &str) -> Evidence {
-    Evidence {
-        phase: Some(FailurePhase::BeforeSend),
-        provider_text: Some(text.to_owned()),
-        ..Evidence::default()
-    }
 }

@@ -18,11 +18,12 @@ mod steps;
 use std::time::Duration;
 
 use refunds::domain::account::Account;
-use refunds::domain::answer::{Evidence, OrderSnapshot, Sight};
+use refunds::domain::answer::Evidence;
 use refunds::domain::attempt::{AttemptEnd, AttemptKind};
 use refunds::domain::decision::{Acceptance, Intent};
 use refunds::domain::id::AttemptId;
 use refunds::domain::refund::{Change, NewRefund, Refund};
+use refunds::domain::sight::{OrderSnapshot, Sight};
 use refunds::store::{
     AttemptRecord, Begun, ClaimAsk, Claimed, Error, Lease, Member, Record, Recorded, Store,
 };

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use refunds::domain::answer::{Answer, BlockCause, Face, FailurePhase, Sight, Signal};
+use refunds::domain::answer::{Answer, BlockCause, Face, FailurePhase, Signal};
 use refunds::domain::reason::FailureReason;
+use refunds::domain::sight::Sight;
 
 use super::fixture::{assert_doubt, assert_phase, client_at, error_body, look_up, send, success_body};
 use super::listener::{Listener, http, json};

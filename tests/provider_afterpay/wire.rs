@@ -1,8 +1,9 @@
 //! The bytes that are sent, and the answer that they are meant to get.
 
-use refunds::domain::answer::{Evidence, Face, Sight, Signal};
+use refunds::domain::answer::{Evidence, Face, Signal};
 use refunds::domain::reason::FailureReason;
 use refunds::domain::refund::Success;
+use refunds::domain::sight::Sight;
 use refunds::domain::timestamp::Timestamp;
 use refunds::provider::Provider;
 use refunds::provider::afterpay::Afterpay;

@@ -3,7 +3,8 @@
 
 use std::net::SocketAddr;
 
-use refunds::domain::answer::{Answer, Face, FailurePhase, Sight, Signal};
+use refunds::domain::answer::{Answer, Face, FailurePhase, Signal};
+use refunds::domain::sight::Sight;
 use refunds::provider::Provider;
 use refunds::provider::airalo::Airalo;
 use refunds::provider::http::BODY_BYTES_MAX;

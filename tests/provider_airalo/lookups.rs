@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use refunds::domain::answer::{
-    Baseline, BlockCause, EsimOrder, EsimSight, FailurePhase, Finding, LookupAnswer, Sight, Signal,
-};
+use refunds::domain::answer::{BlockCause, FailurePhase, Finding, LookupAnswer, Signal};
 use refunds::domain::id::Iccid;
 use refunds::domain::refund::Refund;
+use refunds::domain::sight::{Baseline, EsimOrder, EsimSight, Sight};
 use refunds::provider::Provider;
 
 use super::answers::{coded, meta};

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use refunds::domain::answer::{BlockCause, Face, FailurePhase, Sight, Signal};
+use refunds::domain::answer::{BlockCause, Face, FailurePhase, Signal};
+use refunds::domain::sight::Sight;
 use refunds::provider::airalo::Airalo;
 use refunds::provider::{Provider, Unready};
 

@@ -2,7 +2,8 @@
 
 use std::net::SocketAddr;
 
-use refunds::domain::answer::{Answer, Face, FailurePhase, Finding, LookupAnswer, Sight, Signal};
+use refunds::domain::answer::{Answer, Face, FailurePhase, Finding, LookupAnswer, Signal};
+use refunds::domain::sight::Sight;
 use refunds::provider::Provider;
 use refunds::provider::http::BODY_BYTES_MAX;
 use refunds::provider::moyasar::Moyasar;

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use refunds::domain::answer::{BlockCause, FailurePhase, Finding, LookupAnswer, Review, Sight, Signal};
+use refunds::domain::answer::{BlockCause, FailurePhase, Finding, LookupAnswer, Review, Signal};
 use refunds::domain::reason::FailureReason;
 use refunds::domain::refund::Failure;
+use refunds::domain::sight::Sight;
 use refunds::provider::Provider;
 
 use super::fixture::{

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use refunds::domain::account::{AccountIdentity, ProviderKind};
-use refunds::domain::answer::{Answer, Baseline, Evidence, Face, FailurePhase, LookupAnswer, Signal};
+use refunds::domain::answer::{Answer, Evidence, Face, FailurePhase, LookupAnswer, Signal};
 use refunds::domain::content::{Content, Payment, Target};
 use refunds::domain::id::{
     AccountName, CallerName, OrderId, ProviderKey, RefundId, RequestId, TransactionId,
@@ -13,6 +13,7 @@ use refunds::domain::id::{
 use refunds::domain::money::{Currency, Money};
 use refunds::domain::reason::Reason;
 use refunds::domain::refund::{Item, ItemState, NewRefund, Refund};
+use refunds::domain::sight::Baseline;
 use refunds::domain::timestamp::Timestamp;
 use refunds::provider::Provider;
 use refunds::provider::worldline::{Auth, Settings, Worldline};

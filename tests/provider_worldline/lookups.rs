@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use refunds::domain::answer::{BlockCause, FailurePhase, Finding, LookupAnswer, Sight, Signal};
+use refunds::domain::answer::{BlockCause, FailurePhase, Finding, LookupAnswer, Signal};
 use refunds::domain::reason::FailureReason;
 use refunds::domain::refund::{Doubt, Failure, ItemState, Refund, Refusal, State, Wait};
+use refunds::domain::sight::Sight;
 use refunds::domain::timestamp::Timestamp;
 use refunds::provider::Provider;
 use serde_json::{Value, json};

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use refunds::domain::answer::{BlockCause, Face, FailurePhase, Sight, Signal};
+use refunds::domain::answer::{BlockCause, Face, FailurePhase, Signal};
+use refunds::domain::sight::Sight;
 use refunds::domain::timestamp::Timestamp;
 use refunds::provider::worldline::{Algorithm, Auth, Jwt, Keys, Now, Settings, Worldline};
 use refunds::provider::{Error, Provider, Unready};

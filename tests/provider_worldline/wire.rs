@@ -1,9 +1,10 @@
 //! The bytes that are sent, and the answer that they are meant to get.
 
 use refunds::domain::account::KeyProof;
-use refunds::domain::answer::{Evidence, Face, Finding, Sight, Signal};
+use refunds::domain::answer::{Evidence, Face, Finding, Signal};
 use refunds::domain::reason::FailureReason;
 use refunds::domain::refund::{Item, ItemState, Success};
+use refunds::domain::sight::Sight;
 use refunds::domain::timestamp::Timestamp;
 use refunds::provider::Provider;
 use refunds::provider::worldline::{RequestIdPlace, Worldline, capabilities};

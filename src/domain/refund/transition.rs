@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use super::super::answer::{Baseline, Review};
+use super::super::answer::Review;
 use super::super::event::{Actor, Event};
 use super::super::id::AttemptId;
+use super::super::sight::Baseline;
 use super::super::timestamp::Timestamp;
 use super::{Failure, Item, Refund, State, StateKind, Success, Wait};
 

@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use super::super::http::{Credentials, Reply};
+use super::super::json;
 use super::table::{self, Meaning};
 use super::wire::{self, RefundReply};
 use super::{merchant_reference, snapshot};
-use crate::domain::answer::{Answer, Evidence, Face, FailurePhase, LookupAnswer, Sight, Signal};
+use crate::domain::answer::{Answer, Evidence, Face, FailurePhase, LookupAnswer, Signal};
 use crate::domain::content::Payment;
 use crate::domain::reason::FailureReason;
 use crate::domain::refund::{Failure, Refund, Success};
+use crate::domain::sight::Sight;
 use crate::domain::timestamp::Timestamp;
 
 /// How long an account keeps quiet after a 429 that does not say how long, seconds. \[assumed]
@@ -88,7 +90,7 @@ pub(super) fn answer(reply: &Reply, refund: &Refund, payment: &Payment, credenti
             Ok(success) => (Face::Succeeded(success), None, None, Signal::Healthy),
             Err(text) => (Face::Unknown, Some(FailurePhase::Parse), Some(text), Signal::Trouble),
         };
-        return super::answer(face, evidence(reply, phase, text, credentials), vec![signal]);
+        return Answer::to_one(face, evidence(reply, phase, text, credentials), vec![signal]);
     }
     let Refusal { meaning, evidence, signals } = refusal(reply, credentials);
     let face = match meaning {
@@ -108,7 +110,7 @@ pub(super) fn answer(reply: &Reply, refund: &Refund, payment: &Payment, credenti
         | Meaning::Throttled
         | Meaning::Unlisted => Face::Unknown,
     };
-    super::answer(face, evidence, signals)
+    Answer::to_one(face, evidence, signals)
 }
 
 /// The success that a 2xx is, or why it proves none. What is echoed must be what was sent, but for
@@ -122,7 +124,7 @@ fn success(
     if reply.status != 201 {
         return Err("a success that is not 201".to_owned());
     }
-    let body: RefundReply = wire::decode(&reply.body)?;
+    let body: RefundReply = json::decode(&reply.body)?;
     let same = |echo: Option<&String>, sent: &str| echo.is_none_or(|echo| echo.eq_ignore_ascii_case(sent));
     if !same(body.request_id.as_ref(), &refund.key.to_string()) {
         return Err("the answer is to another requestId".to_owned());
@@ -139,7 +141,7 @@ fn success(
     Ok(Success {
         amount_minor: Some(payment.amount.minor()),
         provider_refund_id: Some(credentials.clean_id(&body.refund_id)),
-        completed: wire::text(body.refunded_at).and_then(|text| Timestamp::parse_rfc3339(&text)),
+        completed: json::text(body.refunded_at.as_ref()).and_then(|text| Timestamp::parse_rfc3339(&text)),
         items: Vec::new(),
     })
 }

@@ -1,14 +1,15 @@
 //! A payment as Afterpay shows it, turned into the figures of an order.
 
 use super::super::http::Credentials;
+use super::super::json;
 use super::merchant_reference;
-use super::wire::{self, Amount, PaymentEvent, PaymentRefund, PaymentReply};
+use super::wire::{Amount, PaymentEvent, PaymentRefund, PaymentReply};
 use crate::domain::account::ProviderKind;
-use crate::domain::answer::{OrderSnapshot, SeenRefund};
 use crate::domain::content::Payment;
 use crate::domain::id::OrderId;
 use crate::domain::money::Currency;
 use crate::domain::refund::Refund;
+use crate::domain::sight::{OrderSnapshot, SeenRefund};
 use crate::domain::timestamp::Timestamp;
 
 /// Reads the order of a refund.
@@ -22,8 +23,8 @@ pub(super) fn read(
     payment: &Payment,
     credentials: &Credentials,
 ) -> Result<OrderSnapshot, String> {
-    let reply: PaymentReply = wire::decode(body)?;
-    if wire::text(reply.id.clone()).is_some_and(|id| !is_same_order(&id, payment)) {
+    let reply: PaymentReply = json::decode(body)?;
+    if json::text(reply.id.as_ref()).is_some_and(|id| !is_same_order(&id, payment)) {
         return Err("the payment of another order".to_owned());
     }
     let original = reply.original_amount.money().ok_or("originalAmount is no amount")?;
@@ -41,12 +42,12 @@ pub(super) fn read(
     let released: Vec<String> = events
         .iter()
         .filter(|event| matches!(event.kind.as_str(), "VOIDED" | "EXPIRED"))
-        .filter_map(|event| wire::text(event.id.clone()))
+        .filter_map(|event| json::text(event.id.as_ref()))
         .collect();
     let mut seen = Vec::new();
     let mut refunded_minor = 0_i64;
     for entry in reply.refunds.unwrap_or_default() {
-        let entry = seen_refund(entry, currency, refund)?;
+        let entry = seen_refund(&entry, currency, refund)?;
         // What was never captured is released, not refunded; the list holds both. Ours are never releases.
         let ours = entry.is_of(refund);
         let by_event = entry.provider_refund_id.as_ref().is_some_and(|id| released.contains(id));
@@ -67,7 +68,7 @@ pub(super) fn read(
         currency,
         captured_minor,
         refunded_minor,
-        purchase_time: time(reply.created),
+        purchase_time: time(reply.created.as_ref()),
         refunds: seen,
         transactions: Vec::new(),
     })
@@ -84,7 +85,7 @@ fn captures(events: &[PaymentEvent], currency: Currency) -> Result<Vec<Capture>,
         let minor = event.amount.as_ref().and_then(|amount| minor(amount, currency));
         Ok(Capture {
             minor: minor.ok_or("a capture without an amount in the payment's currency")?,
-            time: time(event.created.clone()),
+            time: time(event.created.as_ref()),
         })
     });
     read.collect()
@@ -111,17 +112,17 @@ fn captured_without_events(
 /// An entry of `refunds`. Where it lacks `requestId`, our own `merchantReference` stands for the key, of
 /// which it is made; `refundMerchantReference` cannot, since after a restore the same key may belong to a
 /// new refund of ours.
-fn seen_refund(entry: PaymentRefund, currency: Currency, refund: &Refund) -> Result<SeenRefund, String> {
+fn seen_refund(entry: &PaymentRefund, currency: Currency, refund: &Refund) -> Result<SeenRefund, String> {
     let amount_minor = minor(&entry.amount, currency);
     let ours = merchant_reference(refund.key);
     let by_reference =
-        || wire::text(entry.merchant_reference).filter(|text| text.eq_ignore_ascii_case(&ours));
+        || json::text(entry.merchant_reference.as_ref()).filter(|text| text.eq_ignore_ascii_case(&ours));
     Ok(SeenRefund {
-        key: wire::text(entry.request_id).or_else(by_reference),
-        provider_refund_id: wire::text(entry.refund_id),
-        reference: wire::text(entry.refund_merchant_reference),
+        key: json::text(entry.request_id.as_ref()).or_else(by_reference),
+        provider_refund_id: json::text(entry.refund_id.as_ref()),
+        reference: json::text(entry.refund_merchant_reference.as_ref()),
         amount_minor: amount_minor.ok_or("a refund without an amount in the payment's currency")?,
-        completed: time(entry.refunded_at),
+        completed: time(entry.refunded_at.as_ref()),
     })
 }
 
@@ -130,8 +131,8 @@ fn minor(amount: &Amount, currency: Currency) -> Option<i64> {
     (money.currency() == currency).then_some(money.minor())
 }
 
-fn time(value: Option<serde_json::Value>) -> Option<Timestamp> {
-    Timestamp::parse_rfc3339(&wire::text(value)?)
+fn time(value: Option<&serde_json::Value>) -> Option<Timestamp> {
+    Timestamp::parse_rfc3339(&json::text(value)?)
 }
 
 fn is_same_order(id: &str, payment: &Payment) -> bool {

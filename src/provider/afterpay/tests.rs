@@ -7,12 +7,13 @@ use uuid::Uuid;
 use super::super::assumption::{hold_section, to_markdown};
 use super::*;
 use crate::domain::account::{AccountIdentity, ProviderKind};
-use crate::domain::answer::OrderSnapshot;
+use crate::domain::content::Payment;
 use crate::domain::content::{Content, Target};
 use crate::domain::id::{AccountName, CallerName, OrderId, RefundId, RequestId};
 use crate::domain::money::Money;
 use crate::domain::reason::Reason;
 use crate::domain::refund::NewRefund;
+use crate::domain::sight::OrderSnapshot;
 use crate::domain::timestamp::Timestamp;
 
 const KEY: &str = "0191f5a7-44d3-4430-8739-2d80821416bf";

@@ -2,10 +2,10 @@
 //!
 //! Fields that decide something have their type; fields that only describe are taken as they come.
 
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::super::json::{decode, text};
 use super::merchant_reference;
 use crate::domain::content::Payment;
 use crate::domain::money::{Currency, Money};
@@ -83,8 +83,8 @@ pub(super) fn envelope(status: u16, body: &[u8]) -> Option<Envelope> {
     let same_status = reply.http_status_code.is_none_or(|told| told.as_u64() == Some(u64::from(status)));
     (same_status && !reply.error_code.is_empty()).then(|| Envelope {
         code: reply.error_code,
-        id: text(reply.error_id),
-        message: text(reply.message),
+        id: text(reply.error_id.as_ref()),
+        message: text(reply.message.as_ref()),
     })
 }
 
@@ -121,23 +121,4 @@ pub(super) struct PaymentEvent {
     #[serde(rename = "type")]
     pub(super) kind: String,
     pub(super) amount: Option<Amount>,
-}
-
-/// A descriptive field as text; nothing if it is empty or neither text nor a number.
-pub(super) fn text(value: Option<Value>) -> Option<String> {
-    let text = match value? {
-        Value::String(text) => text,
-        Value::Number(number) => number.to_string(),
-        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => return None,
-    };
-    (!text.is_empty()).then_some(text)
-}
-
-/// Reads JSON; the error is where it is wrong, and repeats nothing of it.
-pub(super) fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
-    let mut json = serde_json::Deserializer::from_slice(body);
-    let value = serde_path_to_error::deserialize(&mut json)
-        .map_err(|error| format!("not the documented JSON at `{}`", error.path()))?;
-    json.end().map_err(|_| "more than one JSON value".to_owned())?;
-    Ok(value)
 }

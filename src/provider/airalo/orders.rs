@@ -3,9 +3,10 @@
 use super::super::http::Credentials;
 use super::super::json::{decode, text, whole};
 use super::wire::{Order, OrderPage};
-use crate::domain::answer::{EsimOrder, EsimSight, Finding, Review};
+use crate::domain::answer::{Finding, Review};
 use crate::domain::id::Iccid;
 use crate::domain::refund::{Item, ItemState, Refund, State, Success};
+use crate::domain::sight::{EsimOrder, EsimSight};
 
 /// Orders that are asked for at once. One eSIM has few, and a page of so many stays well below the longest
 /// body.

@@ -9,11 +9,12 @@ use uuid::Uuid;
 use super::super::assumption::{hold_section, to_markdown};
 use super::*;
 use crate::domain::account::{AccountIdentity, ProviderKind};
-use crate::domain::answer::{Baseline, EsimOrder, EsimSight, Finding, Review};
+use crate::domain::answer::{Finding, Review};
 use crate::domain::content::{Content, Target};
 use crate::domain::id::{AccountName, CallerName, ProviderKey, RefundId, RequestId};
 use crate::domain::reason::Reason;
 use crate::domain::refund::{Doubt, Item, ItemState, NewRefund, State, Success, Wait};
+use crate::domain::sight::{Baseline, EsimOrder, EsimSight};
 use crate::domain::timestamp::Timestamp;
 
 pub(super) fn content(iccids: &[&str]) -> Content {

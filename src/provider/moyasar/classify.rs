@@ -7,12 +7,11 @@ use super::fate::{self, Fate};
 use super::order::{Order, Transaction};
 use super::table::{self, Meaning};
 use super::wire;
-use crate::domain::answer::{
-    Answer, Evidence, Face, FailurePhase, Finding, LookupAnswer, Review, Sight, Signal,
-};
+use crate::domain::answer::{Answer, Evidence, Face, FailurePhase, Finding, LookupAnswer, Review, Signal};
 use crate::domain::content::Payment;
 use crate::domain::reason::FailureReason;
 use crate::domain::refund::{Failure, Refund};
+use crate::domain::sight::Sight;
 
 /// How long an account keeps quiet after a 429 that does not say how long, seconds. [assumed]
 pub(super) const QUIET_S: u64 = 30;
@@ -106,7 +105,7 @@ pub(super) fn answer(reply: &Reply, refund: &Refund, payment: &Payment, credenti
         | Meaning::Throttled
         | Meaning::Unlisted => Face::Unknown,
     };
-    super::answer(face, evidence, signals)
+    Answer::to_one(face, evidence, signals)
 }
 
 /// A 2xx: the refund was attempted, and what came of it our transaction says.
@@ -116,7 +115,7 @@ fn attempted(reply: &Reply, refund: &Refund, payment: &Payment, credentials: &Cr
         Ok(order) => order,
         Err(text) => {
             let evidence = evidence(reply, parse, Some(text), None, credentials);
-            return super::answer(Face::Unknown, evidence, vec![Signal::Trouble]);
+            return Answer::to_one(Face::Unknown, evidence, vec![Signal::Trouble]);
         }
     };
     let (became, own) = fate::of(&order, refund.key, payment);
@@ -137,7 +136,7 @@ fn attempted(reply: &Reply, refund: &Refund, payment: &Payment, credentials: &Cr
         Fate::Unclear => (Face::Unknown, parse, Some(UNCLEAR.to_owned()), vec![Signal::Trouble]),
         Fate::Doubled => (Face::Unknown, parse, Some(DOUBLED.to_owned()), vec![Signal::KeyIgnored]),
     };
-    super::answer(face, evidence(reply, phase, text, own, credentials), signals)
+    Answer::to_one(face, evidence(reply, phase, text, own, credentials), signals)
 }
 
 const UNCLEAR: &str = "a transaction without an id";

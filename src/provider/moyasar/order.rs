@@ -1,11 +1,14 @@
 //! An order as Moyasar shows it: its transactions, its figures, and which transaction is ours.
 
+use serde_json::Value;
+
 use super::super::http::Credentials;
+use super::super::json;
 use super::wire::{self, TransactionReply};
 use crate::domain::account::ProviderKind;
-use crate::domain::answer::{OrderSnapshot, SeenRefund};
 use crate::domain::id::{OrderId, ProviderKey};
 use crate::domain::money::Currency;
+use crate::domain::sight::{OrderSnapshot, SeenRefund};
 use crate::domain::timestamp::Timestamp;
 
 pub(super) const APPROVED: &str = "approved";
@@ -59,13 +62,13 @@ impl Order {
     /// A sentence that says what is not as documented.
     pub(super) fn read(body: &[u8], credentials: &Credentials) -> Result<Self, String> {
         let reply = wire::order(body)?;
-        let transactions = reply.transactions.into_iter();
+        let transactions = reply.transactions.iter();
         Ok(Self {
-            currency: wire::text(reply.currency),
-            id: wire::text(reply.id),
+            currency: json::text(reply.currency.as_ref()),
+            id: json::text(reply.id.as_ref()),
             captured_minor: wire::amount(reply.captured_amount.as_ref()),
             refunded_minor: wire::amount(reply.refunded_amount.as_ref()),
-            created: time(reply.created_at),
+            created: time(reply.created_at.as_ref()),
             transactions: transactions.map(|reply| Transaction::read(reply, credentials)).collect(),
         })
     }
@@ -132,20 +135,20 @@ impl Order {
 }
 
 impl Transaction {
-    fn read(reply: TransactionReply, credentials: &Credentials) -> Self {
-        let id = |value| wire::text(value).map(|id| credentials.clean_id(&id));
-        let words = |value| wire::text(value).map(|text| credentials.clean(&text));
+    fn read(reply: &TransactionReply, credentials: &Credentials) -> Self {
+        let id = |value: Option<&Value>| json::text(value).map(|id| credentials.clean_id(&id));
+        let words = |value: Option<&Value>| json::text(value).map(|text| credentials.clean(&text));
         Self {
-            status: words(reply.status),
-            kind: words(reply.kind),
+            status: words(reply.status.as_ref()),
+            kind: words(reply.kind.as_ref()),
             amount_minor: wire::amount(reply.amount.as_ref()),
-            message: words(reply.message),
-            response_code: words(reply.response_code),
-            retrieval_reference: id(reply.retrieval_reference),
-            created: time(reply.created_at),
-            id: id(reply.id),
-            reverses: id(reply.reversed_transaction_id),
-            reverse_reason: words(reply.reverse_reason),
+            message: words(reply.message.as_ref()),
+            response_code: words(reply.response_code.as_ref()),
+            retrieval_reference: id(reply.retrieval_reference.as_ref()),
+            created: time(reply.created_at.as_ref()),
+            id: id(reply.id.as_ref()),
+            reverses: id(reply.reversed_transaction_id.as_ref()),
+            reverse_reason: words(reply.reverse_reason.as_ref()),
         }
     }
 
@@ -168,8 +171,8 @@ impl Transaction {
     }
 }
 
-fn time(value: Option<serde_json::Value>) -> Option<Timestamp> {
-    Timestamp::parse_rfc3339(&wire::text(value)?)
+fn time(value: Option<&Value>) -> Option<Timestamp> {
+    Timestamp::parse_rfc3339(&json::text(value)?)
 }
 
 fn is_same(id: &str, order_id: &OrderId) -> bool {

@@ -8,9 +8,10 @@ use super::super::assumption::{hold_section, to_markdown};
 use super::fate::Fate;
 use super::order::Order;
 use super::*;
-use crate::domain::answer::OrderSnapshot;
+use crate::domain::content::Payment;
 use crate::domain::id::{OrderId, ProviderKey};
 use crate::domain::money::{Currency, Money};
+use crate::domain::sight::OrderSnapshot;
 
 const KEY: &str = "f351a2a3-97c4-4f12-add3-80c1044091f5";
 const CAPTURE: &str = "0191f5a7-44ab-7fbb-ab3c-1e1a98a5166e";

@@ -3,10 +3,10 @@
 //! Every field of an answer may be missing, null or of another type; what decides something is checked
 //! where it decides. What nobody reads (card digits, names, addresses) is not read here either.
 
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::super::json::{decode, text};
 use crate::domain::content::Payment;
 use crate::domain::refund::Refund;
 
@@ -103,30 +103,11 @@ fn joined(texts: Value) -> String {
         Value::Array(texts) => texts,
         one => vec![one],
     };
-    let texts: Vec<String> = texts.into_iter().filter_map(|one| text(Some(one))).collect();
+    let texts: Vec<String> = texts.into_iter().filter_map(|one| text(&one)).collect();
     texts.join(" ")
-}
-
-/// A descriptive field as text; nothing if it is empty or neither text nor a number.
-pub(super) fn text(value: Option<Value>) -> Option<String> {
-    let text = match value? {
-        Value::String(text) => text,
-        Value::Number(number) => number.to_string(),
-        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => return None,
-    };
-    (!text.is_empty()).then_some(text)
 }
 
 /// An amount: a whole number of minor units, never negative.
 pub(super) fn amount(value: Option<&Value>) -> Option<i64> {
     value?.as_i64().filter(|minor| *minor >= 0)
-}
-
-/// Reads JSON; the error is where it is wrong, and repeats nothing of it.
-fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
-    let mut json = serde_json::Deserializer::from_slice(body);
-    let value = serde_path_to_error::deserialize(&mut json)
-        .map_err(|error| format!("not the documented JSON at `{}`", error.path()))?;
-    json.end().map_err(|_| "more than one JSON value".to_owned())?;
-    Ok(value)
 }

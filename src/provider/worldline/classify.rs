@@ -9,11 +9,12 @@ use super::table::{self, Meaning};
 use super::transaction::{Transaction, Verdict, verdict};
 use super::wire;
 use crate::domain::answer::{
-    Answer, BlockCause, Evidence, Face, FailurePhase, Finding, LookupAnswer, Sight, Signal,
+    Answer, BlockCause, Evidence, Face, FailurePhase, Finding, LookupAnswer, Signal,
 };
 use crate::domain::content::Payment;
 use crate::domain::reason::FailureReason;
 use crate::domain::refund::{Failure, Refund};
+use crate::domain::sight::Sight;
 
 /// How long an account keeps quiet after a 429 that does not say how long, seconds. [assumed]
 const QUIET_S: u64 = 30;
@@ -107,12 +108,12 @@ pub(super) fn answer(reply: &Reply, asked: &Asked<'_>, confirmed: bool, resend_c
         Meaning::Blocked(cause) => Face::Blocked(cause),
         Meaning::Barred(_) | Meaning::NotNow | Meaning::Throttled | Meaning::Unlisted => Face::Unknown,
     };
-    super::answer(face, evidence, signals)
+    Answer::to_one(face, evidence, signals)
 }
 
 fn unusable(reply: &Reply, text: String, signal: Signal) -> Answer {
     let evidence = evidence(reply, Some(FailurePhase::Parse), None, Some(text));
-    super::answer(Face::Unknown, evidence, vec![signal])
+    Answer::to_one(Face::Unknown, evidence, vec![signal])
 }
 
 /// The face of an order by those of its transactions that are ours.
@@ -137,22 +138,22 @@ fn by_transactions(
     match verdict {
         Verdict::Succeeded(success) => {
             let evidence = evidence(reply, None, None, None);
-            super::answer(Face::Succeeded(success), evidence, vec![Signal::Healthy])
+            Answer::to_one(Face::Succeeded(success), evidence, vec![Signal::Healthy])
         }
         Verdict::InReview(review, by) => {
-            super::answer(Face::InReview(review), told(None, by), vec![Signal::Healthy])
+            Answer::to_one(Face::InReview(review), told(None, by), vec![Signal::Healthy])
         }
         Verdict::Refused(failure, by) => {
             // With a key that is heeded the transaction is what became of every send of it.
             let face = Face::Declined { failure, conclusive: confirmed };
-            super::answer(face, told(None, by), vec![Signal::Healthy])
+            Answer::to_one(face, told(None, by), vec![Signal::Healthy])
         }
         Verdict::Blocked(by) => {
             let cause = BlockCause::Configuration;
-            super::answer(Face::Blocked(cause), told(None, by), vec![Signal::Block(cause)])
+            Answer::to_one(Face::Blocked(cause), told(None, by), vec![Signal::Block(cause)])
         }
         Verdict::NothingSent(by) => {
-            super::answer(Face::NotSent { alone: false }, told(None, by), vec![Signal::Trouble])
+            Answer::to_one(Face::NotSent { alone: false }, told(None, by), vec![Signal::Trouble])
         }
         Verdict::Unclear(treatment, by) => {
             let (phase, signals) = match treatment {
@@ -168,7 +169,7 @@ fn by_transactions(
                 )
                 | None => (FailurePhase::Parse, Vec::new()),
             };
-            super::answer(Face::Unknown, told(Some(phase), by), signals)
+            Answer::to_one(Face::Unknown, told(Some(phase), by), signals)
         }
         Verdict::Excess(moving) => {
             let text = format!("the new transactions move {moving} minor units, more than was asked");

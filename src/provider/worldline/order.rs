@@ -1,11 +1,13 @@
 //! An order as Worldline shows it: its figures, its transactions, and which of them are a refund's.
 
+use super::super::json;
 use super::classify::Asked;
 use super::transaction::{Stand, Transaction};
 use super::wire::{self, OrderReply};
-use crate::domain::answer::{OrderSnapshot, Review, SeenRefund};
+use crate::domain::answer::Review;
 use crate::domain::money::Money;
 use crate::domain::refund::Refund;
+use crate::domain::sight::{OrderSnapshot, SeenRefund};
 
 /// The transactions of the order in a body.
 ///
@@ -13,15 +15,15 @@ use crate::domain::refund::Refund;
 /// A sentence that says what is not as documented: half a list would make a foreign transaction ours or hide
 /// one.
 pub(super) fn transactions(body: &[u8], asked: &Asked<'_>) -> Result<Vec<Transaction>, String> {
-    listed(&wire::decode(body)?, asked)
+    listed(&json::decode(body)?, asked)
 }
 
 fn listed(reply: &OrderReply, asked: &Asked<'_>) -> Result<Vec<Transaction>, String> {
     let other = |told: Option<String>, own: &str| told.is_some_and(|told| told != own);
-    if other(wire::text(reply.order_id.as_ref()), asked.payment.order_id.as_str()) {
+    if other(json::text(reply.order_id.as_ref()), asked.payment.order_id.as_str()) {
         return Err("another order".to_owned());
     }
-    if other(wire::text(reply.mid.as_ref()), asked.merchant) {
+    if other(json::text(reply.mid.as_ref()), asked.merchant) {
         return Err("an order of another merchant".to_owned());
     }
     let listed = reply.transaction_references.as_deref().ok_or("an order without transactionReferences")?;
@@ -33,7 +35,7 @@ fn listed(reply: &OrderReply, asked: &Asked<'_>) -> Result<Vec<Transaction>, Str
 /// # Errors
 /// As [`transactions`]; and a figure that cannot be trusted makes the whole useless.
 pub(super) fn read(body: &[u8], asked: &Asked<'_>) -> Result<(OrderSnapshot, Vec<Transaction>), String> {
-    let reply: OrderReply = wire::decode(body)?;
+    let reply: OrderReply = json::decode(body)?;
     let all = listed(&reply, asked)?;
     let currency = wire::currency(reply.currency.as_ref()).ok_or("an order without a currency")?;
     let minor = |value| wire::money(value, currency).map(Money::minor);

@@ -13,11 +13,11 @@ use url::Url;
 use url::form_urlencoded::Serializer;
 
 use super::super::http::{Call, Credentials, HttpClient, Outcome, Reply};
+use super::super::json;
 use super::super::{Error, Unready};
 use super::JSON;
 use super::assertion::{Key, assertion, keys};
 use super::settings::Jwt;
-use super::wire;
 use crate::domain::answer::{BlockCause, Evidence, FailurePhase, Signal};
 
 /// How long a token holds that does not say so, seconds. [assumed]
@@ -188,9 +188,9 @@ impl Desk {
 
     /// An answer that is no token. The account is blocked once every key was refused.
     fn refusal(&mut self, reply: &Reply, guard: &Credentials) -> Unready {
-        let error: Option<ErrorReply> = wire::decode(&reply.body).ok();
+        let error: Option<ErrorReply> = json::decode(&reply.body).ok();
         let quiet = reply.retry_after.map(Signal::Throttle);
-        let is_known = error.as_ref().is_some_and(|error| wire::text(error.error.as_ref()).is_some());
+        let is_known = error.as_ref().is_some_and(|error| json::text(error.error.as_ref()).is_some());
         let signals = match (reply.status, is_known) {
             (400, true) | (401, _) => {
                 self.turn = self.turn.wrapping_add(1);
@@ -204,8 +204,8 @@ impl Desk {
             (_, _) => [Signal::Trouble].into_iter().chain(quiet).collect(),
         };
         let clean = |text: Option<String>| text.map(|text| guard.clean(&text));
-        let code = error.as_ref().and_then(|error| wire::text(error.error.as_ref()));
-        let text = error.as_ref().and_then(|error| wire::text(error.error_description.as_ref()));
+        let code = error.as_ref().and_then(|error| json::text(error.error.as_ref()));
+        let text = error.as_ref().and_then(|error| json::text(error.error_description.as_ref()));
         let text = clean(text).or_else(|| Some("the wish for a token was refused".to_owned()));
         Unready { evidence: evidence(reply, None, clean(code), text), signals }
     }
@@ -230,14 +230,14 @@ struct ErrorReply {
 }
 
 fn granted(body: &[u8]) -> Result<(Credentials, Duration), String> {
-    let reply: TokenReply = wire::decode(body)?;
+    let reply: TokenReply = json::decode(body)?;
     if reply.token_type.is_some_and(|kind| !kind.eq_ignore_ascii_case("bearer")) {
         return Err("not a bearer token".to_owned());
     }
     let seconds = match reply.expires_in {
         None | Some(Value::Null) => LIFETIME_S,
         Some(value) => {
-            let seconds = wire::text(Some(&value)).and_then(|text| text.parse::<u64>().ok());
+            let seconds = json::text(Some(&value)).and_then(|text| text.parse::<u64>().ok());
             seconds.filter(|seconds| *seconds > 0).ok_or("expires_in is no time")?
         }
     };

@@ -1,6 +1,7 @@
 //! Transactions of an order, and what those of one refund say together. Pure.
 
 use super::super::http::Credentials;
+use super::super::json;
 use super::codes::{self, Treatment};
 use super::wire::{self, TransactionReply};
 use crate::domain::answer::Review;
@@ -51,21 +52,21 @@ impl Transaction {
     /// # Errors
     /// A sentence if it cannot be told from others, or whether it gives money back.
     pub(super) fn read(reply: &TransactionReply, credentials: &Credentials) -> Result<Self, String> {
-        let id = wire::text(reply.transaction_id.as_ref()).ok_or("a transaction without transactionId")?;
+        let id = json::text(reply.transaction_id.as_ref()).ok_or("a transaction without transactionId")?;
         let kind =
-            wire::text(reply.transaction_type.as_ref()).ok_or("a transaction without transactionType")?;
-        let code = wire::text(reply.status_code.as_ref());
-        let status = wire::text(reply.status.as_ref()).unwrap_or_default();
+            json::text(reply.transaction_type.as_ref()).ok_or("a transaction without transactionType")?;
+        let code = json::text(reply.status_code.as_ref());
+        let status = json::text(reply.status.as_ref()).unwrap_or_default();
         let currency = wire::currency(reply.currency.as_ref());
         Ok(Self {
             id: credentials.clean_id(&id),
             is_refund: matches!(kind.as_str(), "Credit" | "Payout"),
             stand: stand(&status, code.as_deref()),
             code: code.map(|code| credentials.clean(&code)),
-            text: wire::text(reply.transaction_desc.as_ref()).map(|text| credentials.clean(&text)),
+            text: json::text(reply.transaction_desc.as_ref()).map(|text| credentials.clean(&text)),
             currency,
             amount: currency.and_then(|currency| wire::money(reply.amount.as_ref(), currency)),
-            time: wire::text(reply.transaction_date.as_ref()).and_then(|t| Timestamp::parse_rfc3339(&t)),
+            time: json::text(reply.transaction_date.as_ref()).and_then(|t| Timestamp::parse_rfc3339(&t)),
         })
     }
 

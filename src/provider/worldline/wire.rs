@@ -2,10 +2,10 @@
 //! every one is taken as it comes, since one odd field of one transaction must not hide the others.
 
 use rust_decimal::Decimal;
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Number, Value};
 
+use super::super::json::{decode, text};
 use super::RequestIdPlace;
 use crate::domain::content::Payment;
 use crate::domain::money::{Currency, Money};
@@ -128,25 +128,6 @@ fn exact(text: &str) -> Option<Decimal> {
     };
     Decimal::from_str_exact(mantissa).ok()?;
     Decimal::from_scientific(text).ok()
-}
-
-/// A field as text; nothing if it is empty or neither text nor a number.
-pub(super) fn text(value: Option<&Value>) -> Option<String> {
-    let text = match value? {
-        Value::String(text) => text.clone(),
-        Value::Number(number) => number.to_string(),
-        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => return None,
-    };
-    (!text.is_empty()).then_some(text)
-}
-
-/// Reads JSON; the error is where it is wrong, and repeats nothing of it.
-pub(super) fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
-    let mut json = serde_json::Deserializer::from_slice(body);
-    let value = serde_path_to_error::deserialize(&mut json)
-        .map_err(|error| format!("not the documented JSON at `{}`", error.path()))?;
-    json.end().map_err(|_| "more than one JSON value".to_owned())?;
-    Ok(value)
 }
 
 #[cfg(test)]

@@ -2,9 +2,9 @@
 
 use super::Row;
 use crate::domain::account::Account;
-use crate::domain::answer::OrderSnapshot;
 use crate::domain::guard::Guard;
 use crate::domain::refund::{Refund, State, StateKind, Wait};
+use crate::domain::sight::OrderSnapshot;
 use crate::domain::timestamp::Timestamp;
 
 /// The sum of our own refunds that a snapshot lists. No refund's entries count for more than it holds: what

@@ -1,9 +1,9 @@
 //! Round trips as they are written.
 
-use crate::domain::answer::{EsimSight, OrderSnapshot, Sight};
 use crate::domain::attempt::{Attempt, AttemptEnd};
 use crate::domain::decision::Intent;
 use crate::domain::id::{AccountName, RefundId};
+use crate::domain::sight::{EsimSight, OrderSnapshot, Sight};
 use crate::domain::timestamp::Timestamp;
 use crate::store::AttemptRecord;
 

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use refunds::domain::account::Account;
-use refunds::domain::answer::Sight;
 use refunds::domain::attempt::AttemptKind;
 use refunds::domain::decision::Intent;
 use refunds::domain::id::RefundId;
 use refunds::domain::reason::FailureReason;
 use refunds::domain::refund::{Change, Failure, NewRefund, State, StateKind, Wait};
+use refunds::domain::sight::Sight;
 use refunds::store::{AttemptRecord, Begun, Claimed, Lease, Member, Record, Recorded, Store};
 
 use super::{LEASE, accept, ask, claim, ended, intent};

@@ -3,9 +3,10 @@
 
 use std::time::Duration;
 
-use refunds::domain::answer::{Baseline, EsimSight, Review, Sight};
+use refunds::domain::answer::Review;
 use refunds::domain::attempt::AttemptKind;
 use refunds::domain::refund::{Change, Item, ItemState, State, Success, Wait};
+use refunds::domain::sight::{Baseline, EsimSight, Sight};
 use refunds::store::Begun;
 
 use super::{LEASE, accept, apply, begin, begin_one, claim_one, intent, outcome, sight, step};

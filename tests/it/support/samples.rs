@@ -8,7 +8,6 @@ use refunds::domain::account::{
     Account, AccountIdentity, Capabilities, KeyProof, MoneyUnit, ProviderKind, TargetShape,
 };
 use refunds::domain::admission::{AdmissionPolicy, Rate};
-use refunds::domain::answer::{EsimOrder, EsimSight, OrderSnapshot, SeenRefund};
 use refunds::domain::content::{Content, Payment, Target};
 use refunds::domain::id::{
     AccountName, AttemptId, CallerName, Iccid, OrderId, ProviderKey, RefundId, RequestId,
@@ -17,6 +16,7 @@ use refunds::domain::money::{Currency, Money};
 use refunds::domain::plan::Schedule;
 use refunds::domain::reason::Reason;
 use refunds::domain::refund::{NewRefund, Refund};
+use refunds::domain::sight::{EsimOrder, EsimSight, OrderSnapshot, SeenRefund};
 use uuid::Uuid;
 
 /// How often an account of [`esim_account`] may be called.

@@ -3,9 +3,9 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::domain::answer::{Baseline, EsimOrder, EsimSight};
 use crate::domain::id::Iccid;
 use crate::domain::refund::{Item, ItemState};
+use crate::domain::sight::{Baseline, EsimOrder, EsimSight};
 
 pub(super) fn baseline_json(baseline: &Baseline) -> Option<Value> {
     if *baseline == Baseline::default() {
