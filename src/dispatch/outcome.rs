@@ -65,7 +65,10 @@ pub(super) fn of_finding(
         Finding::Declined(failure) => {
             Change::Decline { failure, conclusive: true, delay: schedule.refusal_age_min }
         }
-        Finding::Absent => Change::Absent { delay: next_check, refusal_age_min: schedule.refusal_age_min },
+        Finding::Absent => {
+            let proves = account.capabilities.absence_proves_refusal;
+            Change::Absent { delay: next_check, refusal_age_min: proves.then_some(schedule.refusal_age_min) }
+        }
         Finding::Nothing => blind(refund, account, signals, Wait::Check, jitter),
     }
 }

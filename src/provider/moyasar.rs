@@ -90,6 +90,7 @@ pub fn capabilities(settings: &Settings) -> Capabilities {
         resend_window: Some(settings.resend_window),
         lookup: true,
         echoes_key: true,
+        absence_proves_refusal: false,
         partial: true,
         several_per_order: true,
         takes_transaction_id: false,

@@ -68,6 +68,7 @@ pub fn capabilities(settings: &Settings) -> Capabilities {
         resend_window: Some(settings.resend_window),
         lookup: true,
         echoes_key: false,
+        absence_proves_refusal: false,
         partial: true,
         several_per_order: true,
         takes_transaction_id: true,

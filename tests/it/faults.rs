@@ -184,6 +184,32 @@ async fn tried(app: &TestApp, order: &str) -> bool {
     true
 }
 
+/// The first send of an order is lost without effect and the next one refused: whatever a lookup lacks, the
+/// refund stays UNKNOWN.
+async fn a_refused_resend_leaves_it_unknown(app: &TestApp, table: &Table, account: &str, refusal: &str) {
+    let order = (table.order)("00");
+    let path = format!("/control/{}/orders/{order}", table.provider);
+    let behaviours = serde_json::json!({ "behaviours": ["timeout_before_commit", refusal] });
+    http(app.sandbox.address(), "PUT", &path, &behaviours.to_string()).await;
+    let created = app.create((table.request)("refused-resend", account, &order)).await.unwrap();
+    let id = created.refund.unwrap().refund_id;
+    let refused = |refund: &Refund| {
+        refund.state() == State::Unknown && refund.failure.is_some() && refund.send_count == 2
+    };
+    app.wait_until(&id, "refused when sent again", refused).await;
+    // Longer than a refusal must be old where an absence proves it.
+    app.clock.advance(Duration::from_hours(1));
+    let looks = app.sandbox.calls(&order).await.len();
+    let deadline = Instant::now() + TRIES_PATIENCE;
+    while app.sandbox.calls(&order).await.len() < looks + 3 {
+        assert!(Instant::now() < deadline, "not looked up any more");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(refused(&app.get(&id).await));
+    assert_eq!(posts(app, &order).await, 2);
+    assert_eq!(app.effects(&order).await.len(), 0);
+}
+
 /// The number of refund calls for an order.
 async fn posts(app: &TestApp, order: &str) -> usize {
     app.sandbox.calls(order).await.iter().filter(|call| call["method"] == "POST").count()

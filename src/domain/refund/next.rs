@@ -136,7 +136,7 @@ impl Refund {
             Change::Confirm(success) => Some(self.confirmed(success)),
             Change::ConfirmPart(success) => Some(Next::ended(State::PartiallySucceeded(success))),
             Change::Absent { delay, refusal_age_min } => Some(match &doubt.refusal {
-                Some(refusal) if now >= refusal.time.plus(refusal_age_min) => {
+                Some(refusal) if refusal_age_min.is_some_and(|age| now >= refusal.time.plus(age)) => {
                     Next::ended(State::Failed(refusal.failure.clone()))
                 }
                 Some(_) | None => {

@@ -76,7 +76,7 @@ fn changes() -> Vec<Change> {
         Change::Review { review: Review::default(), delay, overdue_after: delay },
         Change::Confirm(success(AMOUNT_MINOR)),
         Change::Confirm(success(AMOUNT_MINOR - 1)),
-        Change::Absent { delay, refusal_age_min: Duration::from_mins(15) },
+        Change::Absent { delay, refusal_age_min: Some(Duration::from_mins(15)) },
         Change::Wait { wait: Wait::Backoff, delay },
         Change::Reject(failure()),
         Change::Cancel,

@@ -63,8 +63,8 @@ pub enum Change {
     Absent {
         /// How long until the next look.
         delay: Duration,
-        /// How old a refusal must be for the absence to end it.
-        refusal_age_min: Duration,
+        /// How old a refusal must be for the absence to end it; `None` where no absence does.
+        refusal_age_min: Option<Duration>,
     },
     /// Nothing happened but that it has to wait.
     Wait {

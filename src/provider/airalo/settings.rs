@@ -78,6 +78,7 @@ pub fn capabilities(_settings: &Settings) -> Capabilities {
         resend_window: None,
         lookup: true,
         echoes_key: false,
+        absence_proves_refusal: false,
         partial: false,
         several_per_order: true,
         takes_transaction_id: false,

@@ -172,6 +172,13 @@ on_every_app! {
         app.wait_for(&next, State::Succeeded).await;
     }
 
+    async fn only_our_own_transaction_ends_an_unknown_refund_as_failed(app: &mut TestApp) {
+        let ordinary = (TABLE.request)("proof", "moyasar", "01910000-0000-7000-8000-000000000009");
+        let proof = app.create(ordinary).await.unwrap().refund.unwrap();
+        app.wait_for(&proof.refund_id, State::Succeeded).await;
+        super::super::a_refused_resend_leaves_it_unknown(app, &TABLE, "moyasar", "over_refund").await;
+    }
+
     async fn another_currency_fails_before_anything_is_sent(app: &mut TestApp) {
         let order = "01940000-0000-7000-8000-000000000001";
         let refund = app.create((TABLE.request)("usd", "moyasar", order)).await.unwrap().refund.unwrap();

@@ -145,6 +145,10 @@ on_every_app! {
         TABLE.check_loud(app).await;
         TABLE.check_quiet(app).await;
     }
+
+    async fn only_a_declined_transaction_ends_an_unknown_refund_as_failed(app: &mut TestApp) {
+        super::super::a_refused_resend_leaves_it_unknown(app, &TABLE, "worldline", "exceeds").await;
+    }
 }
 
 #[tokio::test]

@@ -153,7 +153,7 @@ on_every_store! {
         let lease = claim_one(&*store, &account).await;
         let absent = Change::Absent {
             delay: Duration::from_mins(1),
-            refusal_age_min: Duration::from_mins(15),
+            refusal_age_min: Some(Duration::from_mins(15)),
         };
         let mut record = step(&account, &lease, Some(absent));
         record.snapshot = Some(snapshot(10_000, 0, vec![]));

@@ -59,6 +59,7 @@ pub(crate) fn account(name: &str) -> Account {
             resend_window: Some(Duration::from_hours(23)),
             lookup: true,
             echoes_key: true,
+            absence_proves_refusal: true,
             partial: true,
             several_per_order: true,
             takes_transaction_id: false,
