@@ -112,10 +112,12 @@ def check_server(objects, config):
         if kind == "NetworkPolicy":
             allowed = [p["port"] for rule in other["spec"].get("ingress", []) for p in rule["ports"]]
             law(set(allowed) <= {port}, f"NetworkPolicy {name} lets in {allowed}, not {port}")
+    alive = re.search(r'const LIVENESS: .*?= "(.*?)";', read("src/grpc.rs"))[1]
     startup, live, ready = (container[f"{kind}Probe"] for kind in ("startup", "liveness", "readiness"))
     for name, probe in (("startup", startup), ("liveness", live)):
-        # Every name of gRPC health follows the database, which no restart brings back.
-        law(probe.get("tcpSocket", {}).get("port") == port, f"{name} does not ask the process alone")
+        # The other names of gRPC health follow the database, which no restart brings back.
+        asked = probe.get("grpc", {})
+        law(asked == {"port": port, "service": alive}, f"{name} does not ask {alive!r}: the process alone")
     law(startup["periodSeconds"] * startup["failureThreshold"] == 60, "startup may not take 2 s x 30")
     names = re.search(r"const NAMES: .*?= (.*?);", read("src/grpc.rs"), re.DOTALL)[1]
     known = re.findall(r'"([^"]*)"', names)

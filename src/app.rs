@@ -5,6 +5,8 @@ mod callers;
 pub mod command;
 #[cfg(feature = "sandbox")]
 mod crash;
+#[cfg(test)]
+mod providers_page;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -32,7 +34,7 @@ const STREAM_POLL: Duration = Duration::from_secs(1);
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The configuration has faults.
-    #[error("{0}")]
+    #[error(transparent)]
     Config(#[from] config::Error),
     /// A value that the configuration let through does not fit.
     #[error("{key}: {rule}")]

@@ -4,7 +4,7 @@
 //! which holds a lease, and whatever kills it leaves a row that says how far it may have come.
 
 mod lease;
-mod outcome;
+pub(crate) mod outcome;
 mod recording;
 mod worker;
 

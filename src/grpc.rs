@@ -54,6 +54,8 @@ const DESCRIPTORS: &[&[u8]] = &[
 
 /// The names that health is told for; the empty one is that of the whole server.
 const NAMES: &[&str] = &["", "refunds.v1.RefundService"];
+/// The name whose health says that the process lives, whatever became of the database.
+pub const LIVENESS: &str = "liveness";
 
 /// The server's settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,6 +104,11 @@ impl Health {
         }
     }
 
+    /// Says that the process lives, until its end.
+    async fn live(&self) {
+        self.reporter.set_service_status(LIVENESS, ServingStatus::Serving).await;
+    }
+
     /// Turns away for good.
     async fn leave(&self) {
         let mut leaving = self.leaving.lock().await;
@@ -114,6 +121,7 @@ impl Health {
         for name in NAMES {
             self.reporter.clear_service_status(name).await;
         }
+        self.reporter.clear_service_status(LIVENESS).await;
     }
 
     async fn tell(&self, serving: bool) {
@@ -142,6 +150,7 @@ pub async fn serve(
     let (reporter, health_service) = tonic_health::server::health_reporter();
     let mut health = Health::new(reporter);
     health.set_serving(false).await;
+    health.live().await;
     let _unwatched = health_sender.send(health.clone());
     let refunds = RefundServiceServer::new(refund_service::Handler::new(service))
         .max_decoding_message_size(settings.message_bytes_max);

@@ -101,11 +101,13 @@ pub async fn run(arguments: Arguments) -> Result<(), Error> {
 async fn serve(config: &Config, ready: impl FnOnce(&App) -> Result<(), Error>) -> Result<(), Error> {
     let seams = Seams::of(config)?;
     let telemetry = telemetry::init(&telemetry_settings(config))?;
+    // Before anything is built: a signal that nobody listens for is lost to the first process of a container.
+    let stopped = stopped();
     let served = async {
         let app = App::build(config, seams).await?;
         tracing::info!(address = %app.local_addr(), accounts = names(config), "serving");
         ready(&app)?;
-        app.run(stopped()).await
+        app.run(stopped).await
     };
     let result = served.await;
     if let Err(error) = telemetry.shutdown().await {
@@ -155,18 +157,20 @@ async fn recover(config: &Config, restored_to: Timestamp) -> Result<(), Error> {
 }
 
 /// Returns when the process is told to stop.
-async fn stopped() {
+fn stopped() -> impl Future<Output = ()> {
     let (terminate, interrupt) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
-    match (terminate, interrupt) {
-        (Ok(mut terminate), Ok(mut interrupt)) => {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
+    async move {
+        match (terminate, interrupt) {
+            (Ok(mut terminate), Ok(mut interrupt)) => {
+                tokio::select! {
+                    _ = terminate.recv() => {}
+                    _ = interrupt.recv() => {}
+                }
             }
-        }
-        (Err(error), _) | (_, Err(error)) => {
-            tracing::error!(%error, "signals cannot be received: only SIGKILL ends this process");
-            std::future::pending::<()>().await;
+            (Err(error), _) | (_, Err(error)) => {
+                tracing::error!(%error, "signals cannot be received: only SIGKILL ends this process");
+                std::future::pending::<()>().await;
+            }
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::domain::refund::{Change, Refund, Wait};
 use crate::domain::sight::Sight;
 
 /// The change that a face of an answer makes.
-pub(super) fn of_face(
+pub(crate) fn of_face(
     face: Face,
     refund: &Refund,
     account: &Account,
@@ -36,7 +36,7 @@ pub(super) fn of_face(
 }
 
 /// No usable answer came.
-pub(super) fn unanswered(refund: &Refund, account: &Account, signals: &[Signal], jitter: Jitter) -> Change {
+pub(crate) fn unanswered(refund: &Refund, account: &Account, signals: &[Signal], jitter: Jitter) -> Change {
     let schedule = &account.schedule;
     let quiet = asked_quiet(signals).unwrap_or_default();
     Change::Unanswered {
@@ -46,7 +46,7 @@ pub(super) fn unanswered(refund: &Refund, account: &Account, signals: &[Signal],
 }
 
 /// What a lookup says of a refund in doubt or in review.
-pub(super) fn of_finding(
+pub(crate) fn of_finding(
     finding: Finding,
     refund: &Refund,
     account: &Account,

@@ -98,7 +98,8 @@ pub struct Capabilities {
     pub lookup: bool,
     /// Whether what is read back names our key; if not, one refund per order at a time.
     pub echoes_key: bool,
-    /// Whether the refusal of a resend, together with a later lookup that lacks our key, is the fate of all sends.
+    /// Whether the refusal of a resend, together with a later lookup that lacks our key, is the fate of all
+    /// sends.
     pub absence_proves_refusal: bool,
     /// Whether less than the whole may be refunded.
     pub partial: bool,

@@ -191,8 +191,8 @@ impl Answer {
         Self { faces, evidence: Evidence::before_send(text), signals: Vec::new() }
     }
 
-    /// A call that is never made: what a refund asks for never changes, so that no send of these has ever left
-    /// or will.
+    /// A call that is never made: what a refund asks for never changes, so that no send of these has ever
+    /// left or will.
     pub fn never_sent(refunds: usize, reason: FailureReason, text: &str) -> Self {
         let failure = Failure { reason, provider_code: None, text: Some(text.to_owned()) };
         let faces = vec![Face::Declined { failure, conclusive: true }; refunds];

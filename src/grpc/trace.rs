@@ -93,8 +93,8 @@ where
             peer,
             parent: parent.as_ref(),
         });
-        let mut call = Call { span: span.clone(), began: Instant::now(), code: None };
         let own = !path.starts_with(FOREIGN);
+        let mut call = Call { span: span.clone(), began: Instant::now(), code: None, own };
         let inner = self.inner.call(request).instrument(span);
         Box::pin(async move {
             let mut response = inner.await?;
@@ -115,6 +115,8 @@ struct Call {
     span: Span,
     began: Instant,
     code: Option<Code>,
+    /// Whether it is of our own API, not of health or reflection.
+    own: bool,
 }
 
 impl Drop for Call {
@@ -124,7 +126,12 @@ impl Drop for Call {
         spans::finish_server_span(&self.span, code, spans::is_server_error(code));
         let took_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
         let _in_span = self.span.enter();
-        tracing::info!(code, took_ms, "call");
+        if self.own {
+            tracing::info!(code, took_ms, "call");
+        } else {
+            // Probes ask every few seconds.
+            tracing::debug!(code, took_ms, "call");
+        }
     }
 }
 

@@ -52,7 +52,7 @@ pub fn to_markdown(assumptions: &[Assumption]) -> String {
 /// Holds a section of a document, between markers of this name, against what the code says. With the
 /// environment variable `UPDATE_DOCS=1` it rewrites the section instead.
 #[cfg(test)]
-pub(super) fn hold_section(document: &str, name: &str, expected: &str) {
+pub(crate) fn hold_section(document: &str, name: &str, expected: &str) {
     let path = format!("{}/docs/{document}", env!("CARGO_MANIFEST_DIR"));
     let text = std::fs::read_to_string(&path).unwrap();
     let (begin, end) = (format!("<!-- {name} -->\n"), format!("<!-- end of {name} -->"));

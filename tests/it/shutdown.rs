@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use refunds::grpc::LIVENESS;
 use refunds::grpc::proto::StreamRefundStatusRequest;
 use refunds::grpc::proto::refund::State;
 use refunds::grpc::proto::stream_refund_status_request::Target;
@@ -58,6 +59,9 @@ on_every_app! {
             assert_eq!(checked.status(), ServingStatus::Serving);
             watches.push(watch);
         }
+        let lives = health(&app.address).check(of(LIVENESS)).await.unwrap().into_inner();
+        assert_eq!(lives.status(), ServingStatus::Serving);
+        let mut alive = watch(&app.address, LIVENESS).await;
         let status = health(&app.address).check(of("refunds.v1.Nonsense")).await.unwrap_err();
         assert_eq!(status.code(), Code::NotFound);
         let watching = watches.into_iter().map(|mut watch| async move {
@@ -69,6 +73,8 @@ on_every_app! {
         let began = Instant::now();
         app.pause().await;
         watching.await.unwrap();
+        let ended = async { while alive.message().await.is_ok_and(|told| told.is_some()) {} };
+        timeout(PATIENCE, ended).await.unwrap();
         assert!(began.elapsed() < Duration::from_secs(10), "the end took {:?}", began.elapsed());
     }
 }
