@@ -19,10 +19,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::{self, Config};
 use crate::dispatch::{self, Dispatcher, Line, Parts};
-use crate::domain::account::Account;
+use crate::domain::account::{Account, AccountIdentity};
 use crate::service::{Clock, Ids, Interrupt, Limits, Service, SystemClock, SystemIds};
 use crate::store::sql::{self, SqlStore};
-use crate::store::{self, Store};
+use crate::store::{self, Depth, Store};
 use crate::{grpc, provider, telemetry};
 
 /// How often readiness and the depth of the queues are looked at.
@@ -185,6 +185,17 @@ pub(crate) fn accounts_of(config: &Config) -> Result<Vec<Account>, Error> {
     config.accounts.values().map(|account| accounts::account(account, &clock)).collect()
 }
 
+/// Open refunds of an account that is not configured would sit still with nobody told.
+async fn nothing_left_out(store: &dyn Store, configured: &[AccountIdentity]) -> Result<(), Error> {
+    for Depth { account, open } in store.depths().await? {
+        if open > 0 && configured.iter().all(|identity| identity.name != account) {
+            let rule = format!("is needed: {open} of its refunds are open");
+            return Err(Error::Setting { key: format!("accounts.{account}"), rule });
+        }
+    }
+    Ok(())
+}
+
 /// The accounts of a configuration, with their clients.
 pub(crate) fn lines_of(config: &Config, clock: &Arc<dyn Clock>) -> Result<Vec<Line>, Error> {
     config.accounts.values().map(|account| accounts::line(account, clock)).collect()
@@ -201,6 +212,7 @@ impl App {
         store.ready().await?;
         let identities: Vec<_> = lines.iter().map(|l| l.account.identity.clone()).collect();
         store.register(&identities).await?;
+        nothing_left_out(&*store, &identities).await?;
         let drain = CancellationToken::new();
         let service = Service::new(
             Arc::clone(&store),

@@ -25,7 +25,7 @@ use crate::domain::event::Event;
 use crate::domain::guard::Guard;
 use crate::domain::id::{AccountName, AttemptId, CallerName, RefundId, RequestId};
 use crate::domain::plan::Jitter;
-use crate::domain::refund::{Change, IllegalTransition, NewRefund, Refund};
+use crate::domain::refund::{Change, IllegalTransition, Item, NewRefund, Refund};
 use crate::domain::sight::OrderSnapshot;
 use crate::domain::timestamp::Timestamp;
 
@@ -111,6 +111,8 @@ pub struct ClaimAsk {
     pub lease: Duration,
     /// Per account, for how many calls there is room.
     pub rooms: Vec<(Account, usize)>,
+    /// Those of them of which nothing unsent is wanted: a call of theirs is after the next slot already.
+    pub no_first_sends: Vec<AccountName>,
 }
 
 /// A refund whose time has come, leased.
@@ -182,6 +184,8 @@ pub struct Member {
     pub lease: Lease,
     /// What happened.
     pub change: Option<Change>,
+    /// The parts that the answer showed as this refund's; empty where it showed none.
+    pub items: Vec<Item>,
     /// Whether the worker goes on with it.
     pub keep: bool,
 }

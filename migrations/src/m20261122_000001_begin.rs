@@ -138,8 +138,6 @@ const REFUND_INDEXES: &[&str] = &[
      WHERE due_us IS NOT NULL AND state <> 'pending'",
     "CREATE INDEX refunds_sending_due ON refunds (due_us) WHERE state = 'sending'",
     "CREATE INDEX refunds_order ON refunds (provider, merchant, order_key) WHERE order_key IS NOT NULL",
-    "CREATE INDEX refunds_order_busy ON refunds (provider, merchant, order_key)
-     WHERE order_key IS NOT NULL AND state IN ('sending', 'unknown', 'in_review')",
     "CREATE INDEX refunds_order_waiting ON refunds (provider, merchant, order_key)
      WHERE order_key IS NOT NULL AND wait = 'order'",
 ];

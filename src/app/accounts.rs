@@ -30,13 +30,13 @@ const REVIEW_OVERDUE_AFTER: Duration = Duration::from_hours(7 * 24);
 
 /// An account without its client.
 pub(super) fn account(account: &configured::Account, clock: &Arc<dyn Clock>) -> Result<Account, Error> {
-    described(account, Client::of(account, clock)?.capabilities(), identity(account)?)
+    Ok(described(account, Client::of(account, clock)?.capabilities(), identity(account)?))
 }
 
 /// An account with its client.
 pub(super) fn line(account: &configured::Account, clock: &Arc<dyn Clock>) -> Result<Line, Error> {
     let client = Client::of(account, clock)?;
-    let described = described(account, client.capabilities(), identity(account)?)?;
+    let described = described(account, client.capabilities(), identity(account)?);
     Ok(Line::new(described, client.build(account)?))
 }
 
@@ -60,16 +60,12 @@ fn described(
     account: &configured::Account,
     capabilities: Capabilities,
     identity: AccountIdentity,
-) -> Result<Account, Error> {
+) -> Account {
     let schedule = &account.schedule;
     let window = capabilities.resend_window.unwrap_or_default();
     let connect = millis(account.timeouts.connect_ms);
-    let rate = send_rate(account);
-    if let Some(age_max) = rate.as_ref().map(|rate| rate.slot_age_max).filter(|age_max| connect >= *age_max) {
-        let rule = format!("must be below {} ms, the age of a slot of `rate`", age_max.as_millis());
-        return Err(Error::Setting { key: format!("accounts.{}.timeouts.connect_ms", account.name), rule });
-    }
-    Ok(Account {
+    let rate = send_rate(account, connect);
+    Account {
         identity,
         capabilities,
         concurrency_max: usize::try_from(account.concurrency_max).unwrap_or(usize::MAX),
@@ -95,11 +91,11 @@ fn described(
             retry_refill_per_s: RETRY_REFILL_PER_S,
             rate,
         },
-    })
+    }
 }
 
 /// The budget of sends. Airalo counts by egress address, so that accounts behind one share it.
-fn send_rate(account: &configured::Account) -> Option<Rate> {
+fn send_rate(account: &configured::Account, connect: Duration) -> Option<Rate> {
     let rate = account.rate?;
     let bucket = match account.provider {
         configured::Provider::Airalo => format!("egress {}/refund", account.airalo.egress),
@@ -107,7 +103,7 @@ fn send_rate(account: &configured::Account) -> Option<Rate> {
             format!("{}/refund", account.name)
         }
     };
-    Some(Rate::of_sends(bucket, every(rate)))
+    Some(Rate::of_sends(bucket, every(rate), connect))
 }
 
 fn lookup_rate(account: &configured::Account) -> Option<Rate> {

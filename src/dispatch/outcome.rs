@@ -3,7 +3,7 @@
 use crate::domain::account::Account;
 use crate::domain::answer::{Face, Finding, Signal, asked_quiet};
 use crate::domain::plan::Jitter;
-use crate::domain::refund::{Change, Refund, Wait};
+use crate::domain::refund::{Change, Refund, StateKind, Wait};
 use crate::domain::sight::Sight;
 
 /// The change that a face of an answer makes.
@@ -69,7 +69,13 @@ pub(crate) fn of_finding(
             let proves = account.capabilities.absence_proves_refusal;
             Change::Absent { delay: next_check, refusal_age_min: proves.then_some(schedule.refusal_age_min) }
         }
-        Finding::Nothing => blind(refund, account, signals, Wait::Check, jitter),
+        Finding::Nothing => match blind(refund, account, signals, Wait::Check, jitter) {
+            // A review takes days: a look that taught nothing is no reason to look more often.
+            Change::Wait { wait, delay } if refund.state.kind() == StateKind::InReview => {
+                Change::Wait { wait, delay: delay.max(next_check) }
+            }
+            change => change,
+        },
     }
 }
 

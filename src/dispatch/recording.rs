@@ -5,15 +5,16 @@ use std::time::Duration;
 use tracing::Span;
 
 use crate::domain::answer::{Answer, Face, FailurePhase, LookupAnswer, Signal};
-use crate::domain::attempt::{Attempt, AttemptEnd};
+use crate::domain::attempt::{Attempt, AttemptEnd, AttemptKind};
 use crate::domain::id::AttemptId;
 use crate::domain::refund::{Change, Refund, Wait};
 use crate::provider::Unready;
 use crate::store::{self, AttemptRecord, Held, Lease, Member, Record, Recorded};
 use crate::telemetry::{Chain, spans};
 
+use super::looking::Look;
 use super::outcome;
-use super::worker::{Look, Stop, Worker, trace_id};
+use super::worker::{Stop, Worker, trace_id};
 
 /// How long an answer is tried to be recorded while the store is away; then the lease's end decides.
 const RECORD_TRIES_MAX: u32 = 120;
@@ -29,19 +30,38 @@ impl Worker {
         self.one(record).await.map(|_| ())
     }
 
-    /// The token for a send could not be had: nothing was asked of the refund, which waits as it stands.
-    pub(super) async fn settle_unready(&self, held: &Held, unready: &Unready) -> Result<(), Stop> {
-        let (account, jitter) = (&self.line.account, self.parts.ids.jitter());
-        let change = outcome::blind(&held.refund, account, &unready.signals, Wait::Backoff, jitter);
+    /// The token for a send could not be had: nothing was asked of the refunds, which wait as they stand.
+    /// What it tells of the account is told once.
+    pub(super) async fn settle_unready(&self, held: &[&Held], unready: &Unready) -> Result<(), Stop> {
         let evidence = &unready.evidence;
         tracing::warn!(
             http_status = evidence.http_status,
             text = evidence.provider_text,
             "no token for a send"
         );
-        let mut record = self.record_of(vec![done(held.lease.clone(), change)]);
-        record.signals.clone_from(&unready.signals);
-        self.one(record).await.map(|_| ())
+        // A token is no send: what was overdrawn is the budget of the other calls.
+        let signals: Vec<Signal> =
+            unready.signals.iter().map(|signal| self.of_look(signal.clone())).collect();
+        self.settle_blind(held, signals).await
+    }
+
+    /// Refunds that were to be looked at with others, of which one taught that it is of no use now.
+    pub(super) async fn settle_unlooked(&self, held: &[&Held]) -> Result<(), Stop> {
+        self.settle_blind(held, Vec::new()).await
+    }
+
+    async fn settle_blind(&self, held: &[&Held], signals: Vec<Signal>) -> Result<(), Stop> {
+        if held.is_empty() {
+            return Ok(());
+        }
+        let member = |held: &&Held| {
+            let (account, jitter) = (&self.line.account, self.parts.ids.jitter());
+            done(held.lease.clone(), outcome::blind(&held.refund, account, &signals, Wait::Backoff, jitter))
+        };
+        let mut record = self.record_of(held.iter().map(member).collect());
+        record.signals = signals;
+        let recorded = self.record(record).await?;
+        if recorded.contains(&Recorded::Stale) { Err(Stop::LeaseLost) } else { Ok(()) }
     }
 
     /// A look, with what it changes of the refund if anything; with `keep` the worker goes on with it.
@@ -56,7 +76,7 @@ impl Worker {
         let Look { kind, answer, started, took } = look;
         let LookupAnswer { sight, finding: _, evidence, signals } = answer;
         let word = change.as_ref().map_or_else(|| outcome::word_of_sight(&sight), outcome::word);
-        let mut signals: Vec<Signal> = signals.into_iter().map(|s| readable(s, self.claimed.probe)).collect();
+        let mut signals: Vec<Signal> = signals.into_iter().map(|signal| self.of_look(signal)).collect();
         if let Some(effects) = sight.order().map(|order| order.effects_of(refund)).filter(|n| *n > 1) {
             tracing::error!(effects, "one key, several effects: the provider does not heed it");
             signals.push(Signal::KeyIgnored);
@@ -71,9 +91,10 @@ impl Worker {
             started,
             end: Some(end),
             trace_id: trace_id(),
-            preflight: None,
+            preflight: if kind == AttemptKind::Preflight { sight.in_one_line() } else { None },
         };
-        let mut record = self.record_of(vec![Member { lease: held.lease.clone(), change, keep }]);
+        let mut record =
+            self.record_of(vec![Member { lease: held.lease.clone(), change, items: Vec::new(), keep }]);
         record.attempt = Some(AttemptRecord::Whole(Box::new(attempt)));
         record.signals = signals;
         record.snapshot = sight.order().cloned();
@@ -89,7 +110,7 @@ impl Worker {
         answer: Answer,
         took: Duration,
     ) -> Result<(), Stop> {
-        let Answer { faces, evidence, signals } = answer;
+        let Answer { faces, evidence, signals, items } = answer;
         let mut faces = faces.into_iter();
         let mut words: Vec<&'static str> = Vec::new();
         let mut members = Vec::with_capacity(refunds.len());
@@ -103,6 +124,9 @@ impl Worker {
                 words.push(word);
             }
             members.push(done(lease, change));
+        }
+        if let [alone] = members.as_mut_slice() {
+            alone.items = items;
         }
         let mut record = self.record_of(members);
         if let Some(started) = started {
@@ -126,6 +150,24 @@ impl Worker {
         }
     }
 
+    /// That a lookup was answered says less of the account than that a send was; and where lookups have a
+    /// budget of their own, it is that one which was overdrawn.
+    fn of_look(&self, signal: Signal) -> Signal {
+        match signal {
+            Signal::Healthy => Signal::Readable { probe: self.claimed.probe },
+            Signal::Throttle(quiet) if self.line.account.lookup_rate.is_some() => {
+                Signal::ThrottleLooks(quiet)
+            }
+            Signal::Readable { .. }
+            | Signal::Block(_)
+            | Signal::Throttle(_)
+            | Signal::ThrottleLooks(_)
+            | Signal::Trouble
+            | Signal::KeyHeeded
+            | Signal::KeyIgnored => signal,
+        }
+    }
+
     async fn one(&self, record: Record) -> Result<Refund, Stop> {
         match self.record(record).await?.into_iter().next() {
             Some(Recorded::Applied(refund)) => Ok(*refund),
@@ -140,6 +182,7 @@ impl Worker {
         loop {
             match self.parts.store.record(record.clone(), &self.line.account).await {
                 Ok(recorded) => {
+                    log_alarms(&record.signals);
                     log_step(&recorded, &record, self.claimed.members.len() > 1);
                     return Ok(recorded);
                 }
@@ -155,19 +198,26 @@ impl Worker {
 }
 
 fn done(lease: Lease, change: Change) -> Member {
-    Member { lease, change: Some(change), keep: false }
+    Member { lease, change: Some(change), items: Vec::new(), keep: false }
 }
 
-/// That a lookup was answered says less of the account than that a send was.
-fn readable(signal: Signal, probe: bool) -> Signal {
-    match signal {
-        Signal::Healthy => Signal::Readable { probe },
-        Signal::Readable { .. }
-        | Signal::Block(_)
-        | Signal::Throttle(_)
-        | Signal::Trouble
-        | Signal::KeyHeeded
-        | Signal::KeyIgnored => signal,
+/// What somebody must know of an account, whatever became of the refund.
+fn log_alarms(signals: &[Signal]) {
+    for signal in signals {
+        match signal {
+            Signal::Block(cause) => {
+                tracing::error!(%cause, "the provider refuses the account: it is blocked");
+            }
+            Signal::KeyIgnored => {
+                tracing::error!("the provider does not heed our key: nothing of the account is sent again");
+            }
+            Signal::Throttle(_)
+            | Signal::ThrottleLooks(_)
+            | Signal::Trouble
+            | Signal::Healthy
+            | Signal::Readable { .. }
+            | Signal::KeyHeeded => {}
+        }
     }
 }
 

@@ -7,28 +7,24 @@ use std::time::Duration;
 use tracing::{Instrument, Span};
 
 use crate::domain::admission::SLOT_AGE_MAX;
-use crate::domain::answer::{Answer, Evidence, Face, FailurePhase, Finding, LookupAnswer};
+use crate::domain::answer::{Answer, Evidence, Face, FailurePhase, Finding};
 use crate::domain::attempt::AttemptKind;
 use crate::domain::decision::Intent;
 use crate::domain::plan::{Step, next_step};
-use crate::domain::refund::{Change, StateKind, Wait};
-use crate::domain::sight::Sight;
-use crate::domain::timestamp::Timestamp;
+use crate::domain::refund::{Change, Wait};
 use crate::service::Point;
 use crate::store::{self, Begun, Claimed, Held, Lease};
 use crate::telemetry::propagation::{self, TraceContext};
 use crate::telemetry::{Chain, spans};
 
 use super::lease::{Keeper, Lost};
+use super::looking::Fit;
 use super::{Line, Parts, outcome};
 
 /// The least of a lease that must be left before the first byte.
 const LEASE_LEFT_MIN: Duration = Duration::from_secs(5);
 /// Of a short lease at least this part must be left.
 const LEASE_LEFT_MIN_PART: u32 = 3;
-/// The longest that a worker waits for a slot of the lookups' budget before it lets its refund wait instead:
-/// long enough for each refund of a full call to be looked at.
-const LOOK_WAIT_MAX: Duration = Duration::from_secs(30);
 /// How long a refund that waits for a person rests between looks.
 const PERSON_REST: Duration = Duration::from_hours(24);
 
@@ -37,7 +33,7 @@ pub(super) struct Worker {
     pub(super) parts: Arc<Parts>,
     pub(super) line: Line,
     pub(super) claimed: Claimed,
-    keeper: Keeper,
+    pub(super) keeper: Keeper,
 }
 
 /// Why a worker stopped early.
@@ -58,21 +54,6 @@ impl From<Lost> for Stop {
     fn from(_: Lost) -> Self {
         Self::LeaseLost
     }
-}
-
-/// A look at an order, with what is needed to put it on record.
-pub(super) struct Look {
-    pub(super) kind: AttemptKind,
-    pub(super) answer: LookupAnswer,
-    pub(super) started: Timestamp,
-    pub(super) took: Duration,
-}
-
-/// A refund that its preflight found fit to be sent.
-struct Fit<'a> {
-    held: &'a Held,
-    sight: Option<Sight>,
-    finding: Finding,
 }
 
 impl Worker {
@@ -151,94 +132,8 @@ impl Worker {
         }
     }
 
-    /// Looks at each order, then sends for the first time what is fit.
-    async fn first_send(&self, unsent: Vec<&Held>) -> Result<(), Stop> {
-        let mut fit = Vec::with_capacity(unsent.len());
-        for held in unsent {
-            if !self.line.account.capabilities.lookup {
-                fit.push(Fit { held, sight: None, finding: Finding::Absent });
-            } else if let Some((sight, finding)) = self.preflight(held).await? {
-                fit.push(Fit { held, sight: Some(sight), finding });
-            }
-        }
-        // Tokens come before slots: a slot that is spent is gone.
-        if let Some(unready) = self.keeper.while_held(self.line.provider.prepare()).await? {
-            for Fit { held, .. } in fit {
-                self.settle_unready(held, &unready).await?;
-            }
-            return Ok(());
-        }
-        if fit.is_empty() { Ok(()) } else { self.send(fit, AttemptKind::Send).await }
-    }
-
-    /// Sends the same key again.
-    async fn resend(&self, held: &Held) -> Result<(), Stop> {
-        if let Some(unready) = self.keeper.while_held(self.line.provider.prepare()).await? {
-            return self.settle_unready(held, &unready).await;
-        }
-        self.send(vec![Fit { held, sight: None, finding: Finding::Absent }], AttemptKind::Resend).await
-    }
-
-    /// Looks at the order before the first send. `None`: it taught nothing, and the refund waits.
-    async fn preflight(&self, held: &Held) -> Result<Option<(Sight, Finding)>, Stop> {
-        let Some(look) = self.look(held, AttemptKind::Preflight).await? else { return Ok(None) };
-        self.parts.interrupt.at(Point::AfterPreflight);
-        let (sight, finding) = (look.answer.sight.clone(), look.answer.finding.clone());
-        if sight == Sight::Nothing {
-            let (account, signals) = (&self.line.account, &look.answer.signals);
-            let jitter = self.parts.ids.jitter();
-            let change = outcome::blind(&held.refund, account, signals, Wait::Backoff, jitter);
-            self.record_look(held, look, Some(change), false).await?;
-            return Ok(None);
-        }
-        self.record_look(held, look, None, true).await?;
-        Ok(Some((sight, finding)))
-    }
-
-    /// Looks the order up to learn what became of a send. Tells whether the same key may be sent again now.
-    async fn look_up(&self, held: &Held, may_resend: bool) -> Result<bool, Stop> {
-        let Some(look) = self.look(held, AttemptKind::Lookup).await? else { return Ok(false) };
-        self.parts.interrupt.at(Point::AfterLookup);
-        let (account, jitter) = (&self.line.account, self.parts.ids.jitter());
-        let (finding, signals) = (look.answer.finding.clone(), &look.answer.signals);
-        let change = outcome::of_finding(finding, &held.refund, account, signals, jitter);
-        // A resend follows only a look that answered and did not show the key.
-        let go_on = may_resend && matches!(change, Change::Absent { .. });
-        let after = self.record_look(held, look, Some(change), go_on).await?;
-        Ok(go_on && after.state.kind() == StateKind::Unknown)
-    }
-
-    /// One look, for a slot of the lookups' budget where there is one. `None`: no slot, and the refund waits.
-    async fn look(&self, held: &Held, kind: AttemptKind) -> Result<Option<Look>, Stop> {
-        if let Some(delay) = self.lookup_slot(held).await? {
-            self.settle(held, Change::Wait { wait: Wait::Slot, delay }).await?;
-            return Ok(None);
-        }
-        let started = self.parts.store.now().await?;
-        let began = self.parts.clock.boottime();
-        let answer = self.keeper.while_held(self.line.provider.look_up(&held.refund)).await?;
-        let took = self.parts.clock.boottime().saturating_sub(began);
-        Ok(Some(Look { kind, answer, started, took }))
-    }
-
-    /// Takes a slot of the lookups' budget, for as many round trips as the look makes, and waits for it if
-    /// that is not for long. `Some` says how long until there may be one.
-    async fn lookup_slot(&self, held: &Held) -> Result<Option<Duration>, Stop> {
-        let Some(rate) = &self.line.account.lookup_rate else { return Ok(None) };
-        let rate = rate.for_requests(held.refund.content.iccids().len());
-        let began = self.parts.clock.boottime();
-        loop {
-            let Some(delay) = self.parts.store.spend(&rate).await? else { return Ok(None) };
-            let waited = self.parts.clock.boottime().saturating_sub(began);
-            if waited + delay > LOOK_WAIT_MAX {
-                return Ok(Some(delay));
-            }
-            self.keeper.while_held(tokio::time::sleep(delay)).await?;
-        }
-    }
-
     /// Commits the intent, and then, and only then, sends.
-    async fn send(&self, fit: Vec<Fit<'_>>, kind: AttemptKind) -> Result<(), Stop> {
+    pub(super) async fn send(&self, fit: Vec<Fit<'_>>, kind: AttemptKind) -> Result<(), Stop> {
         let leases: Vec<Lease> = fit.iter().map(|fit| fit.held.lease.clone()).collect();
         // A first send whose key the order already lists was sent before, in a life that the database has
         // forgotten.
@@ -250,6 +145,7 @@ impl Worker {
             attempt: self.parts.ids.attempt_id(),
             kind,
             probe: self.claimed.probe,
+            looked: fit.iter().filter_map(|fit| fit.looked).min(),
             sights: fit.into_iter().map(|fit| fit.sight).collect(),
             lease: self.parts.settings.lease,
             trace_id: trace_id(),
@@ -278,10 +174,10 @@ impl Worker {
         let answer = if let Some(success) = known {
             let text = Some("the order already lists this key: nothing was sent".to_owned());
             let evidence = Evidence { provider_text: text, ..Evidence::default() };
-            Answer { faces: vec![Face::Succeeded(success)], evidence, signals: Vec::new() }
+            Answer::to_one(Face::Succeeded(success), evidence, Vec::new())
         } else if let Some(why) = self.too_late(asked_at) {
             let faces = vec![Face::NotSent { alone: false }; refunds.len()];
-            Answer { faces, evidence: Evidence::before_send(why), signals: Vec::new() }
+            Answer::to_all(faces, Evidence::before_send(why), Vec::new())
         } else {
             let resends = match kind {
                 AttemptKind::Resend => refunds.iter().map(|r| r.sends.saturating_sub(1)).max().unwrap_or(0),
@@ -322,7 +218,7 @@ fn aborted(refunds: usize) -> Answer {
         provider_text: Some("the lease was lost during the call".to_owned()),
         ..Evidence::default()
     };
-    Answer { faces: vec![Face::Unknown; refunds], evidence, signals: Vec::new() }
+    Answer::to_all(vec![Face::Unknown; refunds], evidence, Vec::new())
 }
 
 /// The span of one turn at the refunds of a call: a trace of its own that points to each caller's. Its number

@@ -44,14 +44,17 @@ pub struct Rate {
     pub slot_age_max: Duration,
 }
 
-/// How old a slot may be, at the most, when its first byte leaves.
+/// How old an intent may be, at the most, when its first byte leaves; with a budget, [`Rate::slot_age_max`].
 pub const SLOT_AGE_MAX: Duration = Duration::from_secs(5);
+/// How long the commit of an intent may take, so that its slot is still good for a connection.
+const SLOT_MARGIN: Duration = Duration::from_secs(2);
 
 impl Rate {
     /// A budget of one request in `window`, as a provider counts them: by their coming. The first byte of a
-    /// send leaves a while after its slot was spent, so the slots are that much further apart.
-    pub fn of_sends(bucket: String, window: Duration) -> Self {
-        let slot_age_max = SLOT_AGE_MAX.min(window);
+    /// send leaves a while after its slot was spent, `connect` at most for the connection and a little for
+    /// the rest, so the slots are that much further apart.
+    pub fn of_sends(bucket: String, window: Duration, connect: Duration) -> Self {
+        let slot_age_max = connect + SLOT_MARGIN;
         Self { bucket, every: window + slot_age_max, slot_age_max }
     }
 
@@ -147,6 +150,7 @@ impl AccountState {
             [self.blocked.as_ref().map(|b| b.probe_at), self.open_until].into_iter().flatten().max();
         match probe_at {
             Some(at) if at > now => Claimable::Nothing,
+            Some(_) if self.is_paused(now) => Claimable::Nothing,
             Some(_) => Claimable::Probe,
             None if self.is_paused(now) || self.next_slot(bucket_next_free) > Some(now) => Claimable::Started,
             None => Claimable::All,
@@ -262,6 +266,8 @@ impl AccountState {
                     let until = now.plus(*quiet);
                     state.throttled_until = Some(state.throttled_until.map_or(until, |at| at.max(until)));
                 }
+                // Kept in the lookups' own budget.
+                Signal::ThrottleLooks(_) => {}
                 Signal::Trouble => {
                     state.failures = state.failures.saturating_add(1);
                     if state.failures >= policy.breaker_failures {

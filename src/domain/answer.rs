@@ -70,6 +70,8 @@ pub enum Signal {
     Block(BlockCause),
     /// Not before this much time.
     Throttle(Duration),
+    /// No lookup before this much time, where lookups have a budget of their own.
+    ThrottleLooks(Duration),
     /// The provider could not be reached or did not work (counts for the breaker).
     Trouble,
     /// A send was answered as the contract says: closes the breaker, ends a block.
@@ -86,18 +88,22 @@ pub enum Signal {
     KeyIgnored,
 }
 
-/// The longest quiet that signals ask for.
+/// The longest quiet that signals ask for, of whatever kind of call.
 pub fn asked_quiet(signals: &[Signal]) -> Option<Duration> {
-    let quiet = signals.iter().filter_map(|signal| match signal {
-        Signal::Throttle(quiet) => Some(*quiet),
-        Signal::Block(_)
-        | Signal::Trouble
-        | Signal::Healthy
-        | Signal::Readable { .. }
-        | Signal::KeyHeeded
-        | Signal::KeyIgnored => None,
-    });
-    quiet.max()
+    quiet_of_sends(signals).max(quiet_of_looks(signals))
+}
+
+/// The longest quiet of sends that signals ask for.
+pub fn quiet_of_sends(signals: &[Signal]) -> Option<Duration> {
+    signals.iter().filter_map(|s| if let Signal::Throttle(quiet) = s { Some(*quiet) } else { None }).max()
+}
+
+/// The longest quiet of lookups that signals ask for.
+pub fn quiet_of_looks(signals: &[Signal]) -> Option<Duration> {
+    signals
+        .iter()
+        .filter_map(|s| if let Signal::ThrottleLooks(quiet) = s { Some(*quiet) } else { None })
+        .max()
 }
 
 /// What stays on record of a round trip. Holds no secret and is cut to a bounded length.
@@ -124,6 +130,8 @@ pub struct Answer {
     pub evidence: Evidence,
     /// What it tells of the account.
     pub signals: Vec<Signal>,
+    /// The parts that it shows of the one refund of the call, whatever its face.
+    pub items: Vec<Item>,
 }
 
 /// The answer to a lookup.
@@ -180,15 +188,26 @@ impl Evidence {
 }
 
 impl Answer {
+    /// The answer to a call of several refunds.
+    pub fn to_all(faces: Vec<Face>, evidence: Evidence, signals: Vec<Signal>) -> Self {
+        Self { faces, evidence, signals, items: Vec::new() }
+    }
+
     /// The answer to a call of one refund.
     pub fn to_one(face: Face, evidence: Evidence, signals: Vec<Signal>) -> Self {
-        Self { faces: vec![face], evidence, signals }
+        Self::to_all(vec![face], evidence, signals)
+    }
+
+    /// The same answer, with the parts that it shows.
+    #[must_use]
+    pub fn showing(self, items: Vec<Item>) -> Self {
+        Self { items, ..self }
     }
 
     /// A call that was not made this time.
     pub fn unsent(refunds: usize, text: &str) -> Self {
         let faces = vec![Face::NotSent { alone: false }; refunds];
-        Self { faces, evidence: Evidence::before_send(text), signals: Vec::new() }
+        Self::to_all(faces, Evidence::before_send(text), Vec::new())
     }
 
     /// A call that is never made: what a refund asks for never changes, so that no send of these has ever
@@ -196,6 +215,6 @@ impl Answer {
     pub fn never_sent(refunds: usize, reason: FailureReason, text: &str) -> Self {
         let failure = Failure { reason, provider_code: None, text: Some(text.to_owned()) };
         let faces = vec![Face::Declined { failure, conclusive: true }; refunds];
-        Self { faces, evidence: Evidence::before_send(text), signals: Vec::new() }
+        Self::to_all(faces, Evidence::before_send(text), Vec::new())
     }
 }

@@ -87,6 +87,8 @@ pub struct Intent {
     pub probe: bool,
     /// What the preflight saw, per member in order; `None` where there was none.
     pub sights: Vec<Option<Sight>>,
+    /// When the first of those looks began.
+    pub looked: Option<Timestamp>,
     /// How long the worker may take before another looks.
     pub lease: Duration,
     /// In which trace.
@@ -104,9 +106,20 @@ pub struct MemberRows<'a> {
     pub guard: Option<&'a Guard>,
     /// The sum of our own refunds of the order, open or succeeded, that the sight lists.
     pub own_seen_minor: i64,
-    /// Whether another refund of the order is SENDING, UNKNOWN or `IN_REVIEW`. Asked only where it matters:
-    /// see [`Capabilities::echoes_key`](super::account::Capabilities).
-    pub order_busy: bool,
+    /// How other refunds of the order stand. Asked only where it matters: see
+    /// [`Capabilities::echoes_key`](super::account::Capabilities).
+    pub others: Others<'a>,
+}
+
+/// The other refunds of an order, as far as they matter to one of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Others<'a> {
+    /// Whether one is SENDING, UNKNOWN or `IN_REVIEW`.
+    pub busy: bool,
+    /// Whether one changed since this one's order was looked at: the sight may be older than its effect.
+    pub changed: bool,
+    /// The parts that are known as theirs.
+    pub parts: &'a [String],
 }
 
 /// The locked rows of the account.
@@ -157,7 +170,11 @@ pub fn begin(
     let mut looked = Vec::with_capacity(members.len());
     for member in members {
         let guard = match (member.guard, member.sight.and_then(Sight::order)) {
-            (Some(guard), Some(order)) => Some(guard.observe(order, member.own_seen_minor)),
+            // While another refund of the order is undecided and names no key, nobody can tell whose the
+            // figures are.
+            (Some(guard), Some(order)) if !member.others.busy => {
+                Some(guard.observe(order, member.own_seen_minor))
+            }
             (guard, _) => guard.cloned(),
         };
         let objection = objection(member, guard.as_ref(), rows, now)?;
@@ -174,7 +191,8 @@ pub fn begin(
             (None, Some(Err(NotNow { wait, delay }))) => (Change::Wait { wait: *wait, delay: *delay }, false),
             (None, Some(Ok(_)) | None) => {
                 let first = member.refund.state.kind() == StateKind::Pending;
-                let baseline = member.sight.filter(|_| first).map(|sight| sight.baseline(member.refund));
+                let baseline =
+                    member.sight.filter(|_| first).map(|sight| sight.baseline(member.others.parts));
                 (Change::Send { attempt: intent.attempt, baseline, lease: intent.lease }, true)
             }
         };
@@ -195,16 +213,26 @@ fn objection(
 ) -> Result<Option<Change>, IllegalTransition> {
     let (refund, account) = (member.refund, rows.account);
     let wait = |wait, delay| Some(Change::Wait { wait, delay });
-    let busy = member.order_busy && !account.capabilities.echoes_key;
     match refund.state.kind() {
         StateKind::Pending => {
+            if let Some(failure) = plan::before_send(refund, &account.capabilities, now) {
+                return Ok(Some(Change::Reject(failure)));
+            }
+            // Before any rule of money: what a busy refund did is in the figures and not yet known as its
+            // own.
+            if member.others.busy {
+                return Ok(wait(Wait::Order, ORDER_REST));
+            }
+            if member.others.changed {
+                return Ok(wait(Wait::Order, account.schedule.backoff_base));
+            }
             if let Some(delay) = sight_may_lag(member, guard, account, now) {
                 return Ok(wait(Wait::Backoff, delay));
             }
             if let Some(failure) = rule_against(member, guard, account, now) {
                 return Ok(Some(Change::Reject(failure)));
             }
-            Ok(if busy { wait(Wait::Order, ORDER_REST) } else { None })
+            Ok(None)
         }
         StateKind::Unknown => {
             let may = plan::may_resend(refund, &account.capabilities, rows.state.key_heeded, now);
@@ -245,9 +273,6 @@ fn rule_against(
     account: &Account,
     now: Timestamp,
 ) -> Option<Failure> {
-    if let Some(failure) = plan::before_send(member.refund, &account.capabilities, now) {
-        return Some(failure);
-    }
     match member.sight? {
         Sight::Order(order) => {
             let payment = member.refund.content.payment()?;

@@ -47,6 +47,13 @@ pub struct EsimSight {
 }
 
 impl EsimSight {
+    fn in_one_line(&self) -> String {
+        let orders: Vec<String> =
+            self.orders.iter().map(|order| format!("order {} {}", order.id, order.status)).collect();
+        let orders = if orders.is_empty() { "no order".to_owned() } else { orders.join(", ") };
+        format!("{}: {orders}", self.iccid)
+    }
+
     /// Why this eSIM must not even be asked back, if so: it is not ours, or one of its orders was refunded
     /// before, so that nothing could ever tell a second refund from the first.
     pub fn objection(&self) -> Option<Failure> {
@@ -100,20 +107,36 @@ impl Sight {
     pub fn finding_by_key(&self, refund: &Refund) -> Finding {
         match self {
             Self::Order(order) => order.success_of(refund).map_or(Finding::Absent, Finding::Succeeded),
-            Self::Esims(_) | Self::NoOrder => Finding::Absent,
-            Self::Nothing => Finding::Nothing,
+            Self::Esims(_) => Finding::Absent,
+            // An order that cannot be read lacks nothing: only what was read does.
+            Self::NoOrder | Self::Nothing => Finding::Nothing,
         }
     }
 
-    /// What of it is kept as the baseline of a refund that is about to be sent. The transactions are those
-    /// before its first attempt: one that a refused attempt left behind may be the one that a later attempt
-    /// moves. What an eSIM's order says now is what a later change is measured from.
-    pub fn baseline(&self, refund: &Refund) -> Baseline {
+    /// What of it is kept as the baseline of a refund that is about to be sent. `others` are the parts of
+    /// other refunds of ours on the order, which a read that lags may not show yet.
+    pub fn baseline(&self, others: &[String]) -> Baseline {
         match self {
-            Self::Order(_) if refund.sends > 0 => refund.baseline.clone(),
-            Self::Order(order) => Baseline { transactions: order.transactions.clone(), esims: Vec::new() },
+            Self::Order(order) => {
+                let unseen = others.iter().filter(|id| !order.transactions.contains(id));
+                let transactions = order.transactions.iter().chain(unseen).cloned().collect();
+                Baseline { transactions, esims: Vec::new() }
+            }
             Self::Esims(esims) => Baseline { transactions: Vec::new(), esims: esims.clone() },
             Self::NoOrder | Self::Nothing => Baseline::default(),
+        }
+    }
+
+    /// What was seen, in one line for people.
+    pub fn in_one_line(&self) -> Option<String> {
+        match self {
+            Self::Order(order) => Some(order.in_one_line()),
+            Self::Esims(esims) => {
+                let esims: Vec<String> = esims.iter().map(EsimSight::in_one_line).collect();
+                Some(esims.join("; "))
+            }
+            Self::NoOrder => Some("no such order".to_owned()),
+            Self::Nothing => None,
         }
     }
 
@@ -157,6 +180,16 @@ impl SeenRefund {
 }
 
 impl OrderSnapshot {
+    fn in_one_line(&self) -> String {
+        format!(
+            "{}: captured {}, refunded {} minor units, {} refunds listed",
+            self.currency,
+            self.captured_minor,
+            self.refunded_minor,
+            self.refunds.len()
+        )
+    }
+
     /// The success of a refund that this order lists, if it does.
     pub fn success_of(&self, refund: &Refund) -> Option<Success> {
         let seen = self.refunds.iter().find(|seen| seen.is_of(refund))?;

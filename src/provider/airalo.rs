@@ -212,8 +212,8 @@ impl Provider for Airalo {
         let (evidence, signals) = (exchange.evidence, vec![Signal::Trouble]);
         match exchange.outcome {
             Outcome::Answered(reply) => classify::answer(&reply, refunds, self.rules(&token)),
-            Outcome::NotConnected => Answer { faces: all(Face::NotSent { alone: false }), evidence, signals },
-            Outcome::Broken(_) => Answer { faces: all(Face::Unknown), evidence, signals },
+            Outcome::NotConnected => Answer::to_all(all(Face::NotSent { alone: false }), evidence, signals),
+            Outcome::Broken(_) => Answer::to_all(all(Face::Unknown), evidence, signals),
         }
     }
 
@@ -265,11 +265,8 @@ fn headers(token: &Token) -> HeaderMap {
 }
 
 fn unsent(refunds: &[Refund], alone: bool, text: &str) -> Answer {
-    Answer {
-        faces: vec![Face::NotSent { alone }; refunds.len()],
-        evidence: Evidence::before_send(text),
-        signals: Vec::new(),
-    }
+    let faces = vec![Face::NotSent { alone }; refunds.len()];
+    Answer::to_all(faces, Evidence::before_send(text), Vec::new())
 }
 
 fn no_url() -> Unready {

@@ -18,7 +18,7 @@ use crate::domain::timestamp::Timestamp;
 use super::{Lease, Member};
 
 pub(super) use call::{Call, Desk, calls, may_go};
-pub(super) use order::{frees_order, guard_after, is_busy, own_seen_minor};
+pub(super) use order::{OtherRefunds, figures_are_unclear, frees_order, guard_after, own_seen_minor};
 pub(super) use trip::{attempt_of, marked};
 
 /// A refund with its lease. `due` is when somebody may take it: what the domain planned or, while it is
@@ -99,7 +99,7 @@ impl Row {
         if !self.is_held_by(&member.lease) {
             return Ok(None);
         }
-        let (refund, event) = match &member.change {
+        let (mut refund, event) = match &member.change {
             None => (self.refund.clone(), None),
             Some(change) => {
                 let actor = Actor::dispatcher(trace_id.cloned());
@@ -107,6 +107,10 @@ impl Row {
                 told_once(refund, event)
             }
         };
+        // A transaction that was once shown as ours stays ours, whatever its face was.
+        if !member.items.is_empty() {
+            refund.items.clone_from(&member.items);
+        }
         let length = self.held.as_ref().map_or(Duration::ZERO, |held| held.length);
         let row = if member.keep { self.kept(refund, length, now) } else { self.settled(refund) };
         Ok(Some((row, event)))

@@ -43,7 +43,12 @@ async fn accept(store: &dyn Store, new: NewRefund) -> Refund {
 }
 
 fn ask(worker: &str, account: &Account, room: usize) -> ClaimAsk {
-    ClaimAsk { worker: worker.to_owned(), lease: LEASE, rooms: vec![(account.clone(), room)] }
+    ClaimAsk {
+        worker: worker.to_owned(),
+        lease: LEASE,
+        rooms: vec![(account.clone(), room)],
+        no_first_sends: Vec::new(),
+    }
 }
 
 /// Claims what is due on one account.
@@ -63,6 +68,7 @@ fn intent(kind: AttemptKind) -> Intent {
         attempt: samples::attempt_id(),
         kind,
         probe: false,
+        looked: None,
         sights: vec![None],
         lease: LEASE,
         trace_id: None,
@@ -110,7 +116,7 @@ fn step(account: &Account, lease: &Lease, change: Option<Change>) -> Record {
     Record {
         account: account.identity.name.clone(),
         attempt: None,
-        members: vec![Member { lease: lease.clone(), change, keep: false }],
+        members: vec![Member { lease: lease.clone(), change, items: Vec::new(), keep: false }],
         signals: Vec::new(),
         snapshot: None,
         trace_id: None,

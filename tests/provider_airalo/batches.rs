@@ -107,6 +107,16 @@ async fn any_other_refusal_sends_each_alone() {
 }
 
 #[tokio::test]
+async fn the_record_of_a_shared_call_names_no_esim() {
+    let body = meta("The following ICCIDs do not belong to your company: 894000000000001, 894000000000009");
+    let answer = sent_all(&two(), json(422, &body), true).await;
+    let text = answer.evidence.provider_text.unwrap();
+    assert_eq!(text, "The following ICCIDs do not belong to your company: ... ...");
+    let alone = sent_all(&two()[..1], json(422, &body), true).await;
+    assert!(alone.evidence.provider_text.unwrap().contains("894000000000001"));
+}
+
+#[tokio::test]
 async fn what_concerns_no_refund_concerns_all() {
     let quiet = Signal::Throttle(Duration::from_mins(5));
     for (bytes, face, signals) in [

@@ -68,7 +68,7 @@ impl Provider {
             // One request in five minutes per egress address; nothing is sent twice. Times as in its SDK, but
             // that a connection must stand while its slot is fresh.
             Self::Airalo => Limits {
-                connect_ms: 4_000,
+                connect_ms: 3_000,
                 read_ms: 60_000,
                 resend_window_s: 0,
                 resend_window_s_max: 0,

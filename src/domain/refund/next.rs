@@ -139,10 +139,7 @@ impl Refund {
                 Some(refusal) if refusal_age_min.is_some_and(|age| now >= refusal.time.plus(age)) => {
                     Next::ended(State::Failed(refusal.failure.clone()))
                 }
-                Some(_) | None => {
-                    let checks = doubt.checks.saturating_add(1);
-                    stay(Wait::Check, Doubt { checks, ..doubt.clone() }, delay)
-                }
+                Some(_) | None => stay(Wait::Check, doubt.checked(), delay),
             }),
             Change::Wait { wait, delay } => Some(stay(wait, doubt.clone(), delay)),
             Change::Decline { conclusive: false, .. }
@@ -174,19 +171,15 @@ impl Refund {
                 Some(Next::ended(State::Failed(failure)))
             }
             Change::Review { review, delay, overdue_after: _ } => {
-                let mut next = Next::review(
-                    review.reference.or(reference.cloned()),
-                    doubt.clone(),
-                    now.plus(delay),
-                    overdue,
-                );
-                next.idle_steps = self.idle_steps.saturating_add(1);
-                Some(next)
+                let reference = review.reference.or(reference.cloned());
+                Some(Next::review(reference, doubt.checked(), now.plus(delay), overdue))
             }
-            Change::Absent { delay, .. } | Change::Wait { wait: _, delay } => {
-                let checks = doubt.checks.saturating_add(1);
-                let doubt = Doubt { checks, ..doubt.clone() };
-                Some(Next::review(reference.cloned(), doubt, now.plus(delay), overdue))
+            Change::Absent { delay, .. } | Change::Wait { wait: Wait::Check, delay } => {
+                Some(Next::review(reference.cloned(), doubt.checked(), now.plus(delay), overdue))
+            }
+            // Nobody looked: it waits for a slot, or for its account.
+            Change::Wait { wait: _, delay } => {
+                Some(Next::review(reference.cloned(), doubt.clone(), now.plus(delay), overdue))
             }
             Change::Confirm(success) => Some(self.confirmed(success)),
             Change::ConfirmPart(success) => Some(Next::ended(State::PartiallySucceeded(success))),

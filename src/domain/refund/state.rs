@@ -146,6 +146,13 @@ pub struct Doubt {
     pub checks: u32,
 }
 
+impl Doubt {
+    /// After one more look.
+    pub(super) fn checked(&self) -> Self {
+        Self { checks: self.checks.saturating_add(1), ..self.clone() }
+    }
+}
+
 /// A refusal on record, to become the outcome if a later lookup does not find the money moved.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {

@@ -191,6 +191,28 @@ fn less_than_was_asked_is_a_partial_success() {
     assert_eq!(part.state.kind(), StateKind::PartiallySucceeded);
 }
 
+#[test]
+fn each_look_at_a_review_counts_and_nothing_else_does() {
+    let delay = Duration::from_mins(1);
+    let review = Change::Review {
+        review: Review { reference: None, items: Vec::new() },
+        delay,
+        overdue_after: Duration::from_hours(24),
+    };
+    let steps = [
+        (Change::Wait { wait: Wait::Slot, delay }, 0),
+        (review.clone(), 1),
+        (Change::Wait { wait: Wait::Check, delay }, 2),
+        (Change::Absent { delay, refusal_age_min: None }, 3),
+        (Change::Wait { wait: Wait::AccountBlocked, delay }, 3),
+    ];
+    let mut refund = after(&[sent(), review]);
+    for (step, checks) in steps {
+        refund = refund.apply(step, actor(), Timestamp::EPOCH).unwrap().refund;
+        assert_eq!(refund.state.doubt().unwrap().checks, checks);
+    }
+}
+
 proptest! {
     /// Whatever happens in whatever order: the table holds, each change of state has exactly one event with
     /// the next sequence, what is not final has a clock, a send in doubt is never forgotten, and the held

@@ -36,6 +36,9 @@ pub(super) struct Rules<'a> {
     pub(super) guard: &'a Credentials,
 }
 
+/// Digits of the shortest number that may be an eSIM's.
+const ICCID_DIGITS_MIN: usize = 10;
+
 /// The answer to a refund call.
 pub(super) fn answer(reply: &Reply, refunds: &[Refund], rules: Rules<'_>) -> Answer {
     if (200..300).contains(&reply.status) {
@@ -45,9 +48,13 @@ pub(super) fn answer(reply: &Reply, refunds: &[Refund], rules: Rules<'_>) -> Ans
                 (vec![Face::Unknown; refunds.len()], Some(FailurePhase::Parse), Some(text), Signal::Trouble)
             }
         };
-        return Answer { faces, evidence: evidence(reply, phase, text, rules.guard), signals: vec![signal] };
+        return Answer::to_all(faces, evidence(reply, phase, text, rules.guard), vec![signal]);
     }
     let (meaning, said, mut evidence, signals) = refusal(reply, rules);
+    if refunds.len() > 1 {
+        // The record of a shared call is shown to each member's caller: it names no eSIM of another's.
+        evidence.provider_text = evidence.provider_text.map(|text| without_iccids(&text));
+    }
     let unknown = || vec![Face::Unknown; refunds.len()];
     let failure = |reason, text| Failure { reason, provider_code: evidence.provider_code.clone(), text };
     let declined = |reason| Face::Declined {
@@ -73,7 +80,16 @@ pub(super) fn answer(reply: &Reply, refunds: &[Refund], rules: Rules<'_>) -> Ans
         Meaning::Throttled => vec![Face::NotSent { alone: false }; refunds.len()],
         Meaning::Barred(_) | Meaning::NotNow | Meaning::Unlisted => unknown(),
     };
-    Answer { faces, evidence, signals }
+    Answer::to_all(faces, evidence, signals)
+}
+
+/// A text without the numbers of eSIMs in it.
+fn without_iccids(text: &str) -> String {
+    let words = text.split(' ').map(|word| {
+        let digits = word.chars().filter(char::is_ascii_digit).count();
+        if digits >= ICCID_DIGITS_MIN { "..." } else { word }
+    });
+    words.collect::<Vec<_>>().join(" ")
 }
 
 /// The case that a 202 is, or why it proves none.

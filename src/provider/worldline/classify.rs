@@ -135,7 +135,7 @@ fn by_transactions(
     let told = |phase, transaction: &Transaction| {
         evidence(reply, phase, transaction.code.clone(), transaction.text.clone())
     };
-    match verdict {
+    let answer = match verdict {
         Verdict::Succeeded(success) => {
             let evidence = evidence(reply, None, None, None);
             Answer::to_one(Face::Succeeded(success), evidence, vec![Signal::Healthy])
@@ -173,11 +173,15 @@ fn by_transactions(
         }
         Verdict::Excess(moving) => {
             let text = format!("the new transactions move {moving} minor units, more than was asked");
-            // After a resend the likely story is that both sends took effect: never a third.
-            let signal = if resend_count > 0 { Signal::KeyIgnored } else { Signal::Trouble };
-            unusable(reply, text, signal)
+            // As much again after a resend: the likely story is that both sends took effect. Never a third.
+            let twice = asked.payment.amount.minor().saturating_mul(2);
+            let signal =
+                if resend_count > 0 && moving >= twice { Signal::KeyIgnored } else { Signal::Trouble };
+            return unusable(reply, text, signal);
         }
-    }
+    };
+    // Whatever became of it, its transactions are known as its own from now on.
+    answer.showing(ours.iter().map(|transaction| transaction.item()).collect())
 }
 
 /// The answer to a lookup.
@@ -240,10 +244,11 @@ fn finding(asked: &Asked<'_>, all: &[Transaction]) -> (Finding, Option<String>, 
             let (code, text) = told(by);
             (Finding::Declined(failure), code, text)
         }
-        // Ours has ended without effect, for no reason of the refund: a person says what follows.
+        // Ours is undecided, or ended without effect for no reason of the refund: no proof of anything, so
+        // that the same key may be sent again where that is proven safe.
         Ok(Verdict::Blocked(by) | Verdict::NothingSent(by) | Verdict::Unclear(_, by)) => {
             let (code, text) = told(by);
-            (Finding::Nothing, code, text)
+            (Finding::Absent, code, text)
         }
         Ok(Verdict::Excess(moving)) => {
             let text = format!("our transactions move {moving} minor units, more than was asked");

@@ -92,7 +92,8 @@ impl Transaction {
         }
     }
 
-    fn item(&self) -> Item {
+    /// As a part of its refund.
+    pub(super) fn item(&self) -> Item {
         Item {
             id: self.id.clone(),
             state: match self.stand {

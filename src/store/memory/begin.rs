@@ -8,7 +8,7 @@ use crate::domain::admission::Rate;
 use crate::domain::decision::{self, AccountRows, Intent, MemberRows, Verdict};
 use crate::domain::sight::Sight;
 use crate::domain::timestamp::Timestamp;
-use crate::store::row::{GuardKey, Row, attempt_of, guard_after, is_busy, own_seen_minor};
+use crate::store::row::{GuardKey, OtherRefunds, Row, attempt_of, guard_after, own_seen_minor};
 use crate::store::wake::Wakes;
 use crate::store::{Begun, Lease, Result};
 
@@ -18,6 +18,7 @@ struct Member<'a> {
     row: Row,
     sight: Option<&'a Sight>,
     key: Option<GuardKey>,
+    others: OtherRefunds,
 }
 
 impl World {
@@ -35,7 +36,13 @@ impl World {
             if row.is_held_by(lease) {
                 let sight = intent.sights.get(place).and_then(Option::as_ref);
                 let key = GuardKey::of_refund(&row.refund);
-                members.push(Member { place, row: row.clone(), sight, key });
+                let others = match &key {
+                    Some(key) if !account.capabilities.echoes_key => {
+                        OtherRefunds::new(row.refund.id, self.refunds_of(key, &[]), intent.looked)
+                    }
+                    Some(_) | None => OtherRefunds::default(),
+                };
+                members.push(Member { place, row: row.clone(), sight, key, others });
             }
         }
         let mut wakes = Wakes::default();
@@ -45,7 +52,7 @@ impl World {
         let state = self.account_state(&account.identity.name);
         let bucket = account.admission.rate.as_ref().map(|rate| &rate.bucket);
         let bucket_next_free = bucket.and_then(|bucket| self.buckets.get(bucket).copied());
-        let rows: Vec<_> = members.iter().map(|member| self.member_rows(member, account)).collect();
+        let rows: Vec<_> = members.iter().map(|member| self.member_rows(member)).collect();
         let account_rows = AccountRows { account, state: &state, bucket_next_free };
         let verdicts = decision::begin(intent, &rows, account_rows, now)?;
         if let Some(admitted) = verdicts.admitted {
@@ -72,7 +79,7 @@ impl World {
         Ok((begun, wakes))
     }
 
-    fn member_rows<'a>(&'a self, member: &'a Member<'_>, account: &Account) -> MemberRows<'a> {
+    fn member_rows<'a>(&'a self, member: &'a Member<'_>) -> MemberRows<'a> {
         let order = member.sight.and_then(Sight::order);
         MemberRows {
             refund: &member.row.refund,
@@ -83,11 +90,7 @@ impl World {
                 .as_ref()
                 .zip(order)
                 .map_or(0, |(key, order)| own_seen_minor(order, self.own_refunds(key, &[]))),
-            order_busy: !account.capabilities.echoes_key
-                && member.key.as_ref().is_some_and(|key| {
-                    let others = self.own_refunds(key, &[]);
-                    others.iter().any(|r| r.id != member.row.refund.id && is_busy(r.state.kind()))
-                }),
+            others: member.others.as_read(),
         }
     }
 

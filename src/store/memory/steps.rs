@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::world::{World, inconsistent};
 use crate::domain::account::Account;
-use crate::domain::answer::{Signal, asked_quiet};
+use crate::domain::answer::{Signal, quiet_of_looks, quiet_of_sends};
 use crate::domain::decision::{Acceptance, accept};
 use crate::domain::guard::Guard;
 use crate::domain::plan::Jitter;
 use crate::domain::refund::{NewRefund, Refund, StateKind};
 use crate::domain::timestamp::Timestamp;
-use crate::store::row::{EsimKey, GuardKey, Row, frees_order, marked, own_seen_minor};
+use crate::store::row::{EsimKey, GuardKey, Row, figures_are_unclear, frees_order, marked, own_seen_minor};
 use crate::store::wake::Wakes;
 use crate::store::{AttemptRecord, Record, Recorded, Recovery, Result};
 
@@ -64,7 +64,7 @@ impl World {
             told.push(Recorded::Applied(Box::new(after.refund.clone())));
             steps.push((before, after));
         }
-        let guards = self.told_guards(&record, &steps)?;
+        let guards = self.told_guards(&record, &steps, account)?;
         let freed: BTreeSet<GuardKey> = steps
             .iter()
             .filter(|(before, after)| frees_order(&before.refund, &after.refund, account))
@@ -117,7 +117,12 @@ impl World {
         anybody
     }
 
-    fn told_guards(&self, record: &Record, steps: &[(Row, Row)]) -> Result<BTreeMap<GuardKey, Guard>> {
+    fn told_guards(
+        &self,
+        record: &Record,
+        steps: &[(Row, Row)],
+        account: &Account,
+    ) -> Result<BTreeMap<GuardKey, Guard>> {
         let mut guards = BTreeMap::new();
         for (before, after) in steps {
             let (held, holds) = (before.refund.held_minor(), after.refund.held_minor());
@@ -131,7 +136,10 @@ impl World {
         }
         if let Some(snapshot) = &record.snapshot {
             for (key, guard) in &mut guards {
-                *guard = guard.observe(snapshot, own_seen_minor(snapshot, self.own_refunds(key, steps)));
+                let own = self.own_refunds(key, steps);
+                if !figures_are_unclear(account, own.iter().copied()) {
+                    *guard = guard.observe(snapshot, own_seen_minor(snapshot, own));
+                }
             }
         }
         Ok(guards)
@@ -139,6 +147,15 @@ impl World {
 
     /// Our own refunds of an order that are open or succeeded, as they will be after some steps.
     pub(super) fn own_refunds<'a>(&'a self, key: &GuardKey, steps: &'a [(Row, Row)]) -> Vec<&'a Refund> {
+        let mut own = self.refunds_of(key, steps);
+        own.retain(|refund| {
+            !matches!(refund.state.kind(), StateKind::Failed | StateKind::Canceled | StateKind::Reversed)
+        });
+        own
+    }
+
+    /// All our refunds of an order, as they will be after some steps.
+    pub(super) fn refunds_of<'a>(&'a self, key: &GuardKey, steps: &'a [(Row, Row)]) -> Vec<&'a Refund> {
         self.rows
             .values()
             .map(|row| {
@@ -146,9 +163,6 @@ impl World {
                 step.map_or(&row.refund, |(_, after)| &after.refund)
             })
             .filter(|refund| GuardKey::of_refund(refund).as_ref() == Some(key))
-            .filter(|refund| {
-                !matches!(refund.state.kind(), StateKind::Failed | StateKind::Canceled | StateKind::Reversed)
-            })
             .collect()
     }
 
@@ -159,8 +173,13 @@ impl World {
         let state = self.account_state(&account.identity.name);
         let state = state.observe(signals, &account.admission, now);
         self.put_account(&account.identity, state);
-        let until = asked_quiet(signals).map(|quiet| now.plus(quiet));
-        if let (Some(until), Some(rate)) = (until, &account.admission.rate) {
+        let budgets = [
+            (quiet_of_sends(signals), account.admission.rate.as_ref()),
+            (quiet_of_looks(signals), account.lookup_rate.as_ref()),
+        ];
+        for (quiet, rate) in budgets {
+            let (Some(quiet), Some(rate)) = (quiet, rate) else { continue };
+            let until = now.plus(quiet);
             let next_free = self.buckets.entry(rate.bucket.clone()).or_insert(until);
             *next_free = (*next_free).max(until);
         }

@@ -2,7 +2,9 @@
 
 use super::Row;
 use crate::domain::account::Account;
+use crate::domain::decision::Others;
 use crate::domain::guard::Guard;
+use crate::domain::id::RefundId;
 use crate::domain::refund::{Refund, State, StateKind, Wait};
 use crate::domain::sight::OrderSnapshot;
 use crate::domain::timestamp::Timestamp;
@@ -44,6 +46,46 @@ pub(in crate::store) const fn is_busy(kind: StateKind) -> bool {
         | StateKind::Canceled
         | StateKind::Reversed => false,
     }
+}
+
+/// What a refund must know of the others of its order.
+#[derive(Debug, Default)]
+pub(in crate::store) struct OtherRefunds {
+    busy: bool,
+    changed: bool,
+    parts: Vec<String>,
+}
+
+impl OtherRefunds {
+    /// Of these refunds of the order, `of` left out. `looked` is when the order began to be looked at.
+    pub(in crate::store) fn new<'a>(
+        of: RefundId,
+        refunds: impl IntoIterator<Item = &'a Refund>,
+        looked: Option<Timestamp>,
+    ) -> Self {
+        let mut others = Self::default();
+        for other in refunds.into_iter().filter(|refund| refund.id != of) {
+            others.busy |= is_busy(other.state.kind());
+            others.changed |= other.sends > 0 && looked.is_some_and(|at| other.update_time >= at);
+            others.parts.extend(other.items.iter().map(|item| item.id.clone()));
+        }
+        others
+    }
+
+    /// As the decision reads it.
+    pub(in crate::store) fn as_read(&self) -> Others<'_> {
+        Others { busy: self.busy, changed: self.changed, parts: &self.parts }
+    }
+}
+
+/// Whether the figures of an order cannot be read now: where no key is echoed, a refund of ours that is
+/// undecided and of which no part is known may be in them or not.
+pub(in crate::store) fn figures_are_unclear<'a>(
+    account: &Account,
+    own: impl IntoIterator<Item = &'a Refund>,
+) -> bool {
+    let hidden = |refund: &Refund| is_busy(refund.state.kind()) && refund.items.is_empty();
+    !account.capabilities.echoes_key && own.into_iter().any(hidden)
 }
 
 /// Whether a step frees its order for the refunds that wait for it.

@@ -3,7 +3,7 @@
 use crate::domain::attempt::{Attempt, AttemptEnd};
 use crate::domain::decision::Intent;
 use crate::domain::id::{AccountName, RefundId};
-use crate::domain::sight::{EsimSight, OrderSnapshot, Sight};
+use crate::domain::sight::Sight;
 use crate::domain::timestamp::Timestamp;
 use crate::store::AttemptRecord;
 
@@ -14,7 +14,11 @@ pub(in crate::store) fn attempt_of(
     account: &AccountName,
     now: Timestamp,
 ) -> Attempt {
-    let seen: Vec<String> = members.iter().filter_map(|(_, sight)| in_one_line((*sight)?)).collect();
+    // What was seen of several is told by the look of each: a call's members may be of different callers.
+    let preflight = match members {
+        [(_, Some(sight))] => sight.in_one_line(),
+        _several_or_unseen => None,
+    };
     let mut ids: Vec<RefundId> = members.iter().map(|(id, _)| *id).collect();
     ids.sort_unstable();
     Attempt {
@@ -25,37 +29,8 @@ pub(in crate::store) fn attempt_of(
         started: now,
         end: None,
         trace_id: intent.trace_id.clone(),
-        preflight: (!seen.is_empty()).then(|| seen.join("; ")),
+        preflight,
     }
-}
-
-fn in_one_line(sight: &Sight) -> Option<String> {
-    match sight {
-        Sight::Order(snapshot) => Some(order_in_one_line(snapshot)),
-        Sight::Esims(esims) => {
-            let esims: Vec<String> = esims.iter().map(esim_in_one_line).collect();
-            Some(esims.join("; "))
-        }
-        Sight::NoOrder => Some("no such order".to_owned()),
-        Sight::Nothing => None,
-    }
-}
-
-fn order_in_one_line(snapshot: &OrderSnapshot) -> String {
-    format!(
-        "{}: captured {}, refunded {} minor units, {} refunds listed",
-        snapshot.currency,
-        snapshot.captured_minor,
-        snapshot.refunded_minor,
-        snapshot.refunds.len()
-    )
-}
-
-fn esim_in_one_line(esim: &EsimSight) -> String {
-    let orders: Vec<String> =
-        esim.orders.iter().map(|order| format!("order {} {}", order.id, order.status)).collect();
-    let orders = if orders.is_empty() { "no order".to_owned() } else { orders.join(", ") };
-    format!("{}: {orders}", esim.iccid)
 }
 
 /// Marks what is written of a round trip as late when a member's lease was lost.

@@ -17,7 +17,7 @@ use crate::domain::decision::{self, AccountRows, Intent, MemberRows, Verdict, Ve
 use crate::domain::refund::StateKind;
 use crate::domain::sight::Sight;
 use crate::domain::timestamp::Timestamp;
-use crate::store::row::{EsimKey, GuardKey, Row, attempt_of, guard_after, own_seen_minor};
+use crate::store::row::{EsimKey, GuardKey, OtherRefunds, Row, attempt_of, guard_after, own_seen_minor};
 use crate::store::wake::Wakes;
 use crate::store::{Begun, Lease, Result};
 
@@ -27,7 +27,7 @@ struct Member<'a> {
     sight: Option<&'a Sight>,
     key: Option<GuardKey>,
     own_seen_minor: i64,
-    order_busy: bool,
+    others: OtherRefunds,
 }
 
 /// The account's rows, locked.
@@ -51,7 +51,10 @@ pub(super) async fn begin(
         if row.is_held_by(lease) {
             let sight = intent.sights.get(place).and_then(Option::as_ref);
             let key = GuardKey::of_refund(&row.refund);
-            members.push((place, Member { row, sight, key, own_seen_minor: 0, order_busy: false }));
+            members.push((
+                place,
+                Member { row, sight, key, own_seen_minor: 0, others: OtherRefunds::default() },
+            ));
         }
     }
     if members.is_empty() {
@@ -60,7 +63,7 @@ pub(super) async fn begin(
     let keys: BTreeSet<GuardKey> = members.iter().filter_map(|(_, member)| member.key.clone()).collect();
     let mut guards = Guards::lock(tx, &keys).await?;
     for (_, member) in &mut members {
-        look_at_order(tx, member, account).await?;
+        look_at_order(tx, member, account, intent.looked).await?;
     }
     let standing = lock_account(tx, &members, account).await?;
     let now = tx.now().await?;
@@ -86,13 +89,18 @@ impl Member<'_> {
             sight: self.sight,
             guard: self.key.as_ref().and_then(|key| guards.get(key)),
             own_seen_minor: self.own_seen_minor,
-            order_busy: self.order_busy,
+            others: self.others.as_read(),
         }
     }
 }
 
 /// What of its order's other refunds matters, read after the guard is locked.
-async fn look_at_order(tx: &Tx, member: &mut Member<'_>, account: &Account) -> Result<(), Fault> {
+async fn look_at_order(
+    tx: &Tx,
+    member: &mut Member<'_>,
+    account: &Account,
+    looked: Option<Timestamp>,
+) -> Result<(), Fault> {
     let Some(key) = &member.key else {
         return Ok(());
     };
@@ -101,7 +109,8 @@ async fn look_at_order(tx: &Tx, member: &mut Member<'_>, account: &Account) -> R
         member.own_seen_minor = own_seen_minor(snapshot, &guards::own_refunds(tx, key).await?);
     }
     if !account.capabilities.echoes_key {
-        member.order_busy = guards::is_order_busy(tx, key, member.row.refund.id).await?;
+        let refunds = guards::refunds_of(tx, key).await?;
+        member.others = OtherRefunds::new(member.row.refund.id, &refunds, looked);
     }
     Ok(())
 }

@@ -11,14 +11,12 @@ use super::row;
 use super::transaction::Tx;
 use crate::domain::account::ProviderKind;
 use crate::domain::guard::Guard;
-use crate::domain::id::RefundId;
 use crate::domain::refund::{Refund, StateKind};
 use crate::domain::timestamp::Timestamp;
 use crate::store::Result;
 use crate::store::row::{GuardKey, Row};
 
-/// Which refunds of an order are asked for. Literal, not bound: only so can partial indexes serve.
-const BUSY: &str = "state IN ('sending', 'unknown', 'in_review')";
+/// Which refunds of an order are woken. Literal, not bound: only so can partial indexes serve.
 const WAITING: &str = "wait = 'order' AND state = 'pending'";
 
 /// Guards in one statement.
@@ -133,20 +131,11 @@ pub(super) async fn own_refunds(tx: &Tx, key: &GuardKey) -> Result<Vec<Refund>, 
     own.into_iter().map(|model| Ok(Row::try_from(model)?.refund)).collect()
 }
 
-/// Whether another refund of an order is on its way or undecided. The order's guard is locked, so that the
-/// answer holds until the end of the transaction.
-pub(super) async fn is_order_busy(tx: &Tx, key: &GuardKey, id: RefundId) -> Result<bool, Fault> {
-    let busy: Option<uuid::Uuid> = refund::Entity::find()
-        .select_only()
-        .column(refund::Column::Id)
-        .filter(of_order(key))
-        .filter(Expr::cust(BUSY))
-        .filter(refund::Column::Id.ne(id.0))
-        .limit(1)
-        .into_tuple()
-        .one(&tx.conn)
-        .await?;
-    Ok(busy.is_some())
+/// All our refunds of an order. Its guard is locked, so that the answer holds until the end of the
+/// transaction.
+pub(super) async fn refunds_of(tx: &Tx, key: &GuardKey) -> Result<Vec<Refund>, Fault> {
+    let all = refund::Entity::find().filter(of_order(key)).all(&tx.conn).await?;
+    all.into_iter().map(|model| Ok(Row::try_from(model)?.refund)).collect()
 }
 
 /// Makes those due that wait for an order, whose guard is locked; tells whether there were any. Whoever is

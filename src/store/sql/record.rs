@@ -12,11 +12,11 @@ use super::guards::{self, Guards};
 use super::transaction::Tx;
 use super::{accounts, claims, refunds, row};
 use crate::domain::account::Account;
-use crate::domain::answer::{Signal, asked_quiet};
+use crate::domain::answer::{Signal, quiet_of_looks, quiet_of_sends};
 use crate::domain::attempt::AttemptEnd;
 use crate::domain::id::AttemptId;
 use crate::domain::timestamp::Timestamp;
-use crate::store::row::{EsimKey, GuardKey, Row, frees_order, marked, own_seen_minor};
+use crate::store::row::{EsimKey, GuardKey, Row, figures_are_unclear, frees_order, marked, own_seen_minor};
 use crate::store::wake::Wakes;
 use crate::store::{AttemptRecord, Error, Record, Recorded, Result};
 
@@ -94,7 +94,11 @@ async fn tell_guards(
     }
     if let Some(snapshot) = &record.snapshot {
         for key in keys {
-            let own = own_seen_minor(snapshot, &guards::own_refunds(tx, &key).await?);
+            let own = guards::own_refunds(tx, &key).await?;
+            if figures_are_unclear(account, &own) {
+                continue;
+            }
+            let own = own_seen_minor(snapshot, &own);
             if let Some(guard) = guards.get(&key) {
                 let guard = guard.observe(snapshot, own);
                 guards.set(key, guard);
@@ -124,8 +128,13 @@ async fn tell_account(tx: &Tx, signals: &[Signal], account: &Account, now: Times
         let after = state.observe(signals, &account.admission, now);
         accounts::save(tx, name, &after).await?;
     }
-    let until = asked_quiet(signals).map(|quiet| now.plus(quiet));
-    if let (Some(until), Some(rate)) = (until, &account.admission.rate) {
+    let budgets = [
+        (quiet_of_sends(signals), account.admission.rate.as_ref()),
+        (quiet_of_looks(signals), account.lookup_rate.as_ref()),
+    ];
+    for (quiet, rate) in budgets {
+        let (Some(quiet), Some(rate)) = (quiet, rate) else { continue };
+        let until = now.plus(quiet);
         let stored = accounts::lock_bucket(tx, &rate.bucket).await?;
         let next_free = stored.map_or(until, |stored| stored.max(until));
         accounts::save_bucket(tx, &rate.bucket, stored, next_free).await?;

@@ -107,7 +107,7 @@ fn iccid(code: &str) -> String {
 
 on_every_app! {
     async fn every_row_ends_by_the_rules(app: &mut TestApp) {
-        let unlimited = serde_json::json!({ "refund_limit": 0, "token_limit": 0 });
+        let unlimited = serde_json::json!({ "refund_limit": 0, "token_limit": 0, "reversal_ms": 30_000 });
         app.sandbox.settings(&unlimited).await;
         TABLE.open_accounts(app).await;
         TABLE.check_loud(app).await;

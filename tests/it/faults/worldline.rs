@@ -7,6 +7,7 @@ use refunds::grpc::proto::{
 
 use super::super::support::app::TestApp;
 use super::super::support::on_every_app;
+use super::super::support::sandbox::http;
 use super::{End, Row, Table};
 
 const ROWS: &[Row] = &[
@@ -144,6 +145,44 @@ on_every_app! {
         TABLE.open_accounts(app).await;
         TABLE.check_loud(app).await;
         TABLE.check_quiet(app).await;
+    }
+
+    async fn a_waiting_refund_is_not_failed_by_the_doubt_of_another(app: &mut TestApp) {
+        // The answer to the first one is lost; together they are all that was captured.
+        let path = "/control/worldline/orders/wl-1-guard";
+        let course = r#"{"behaviours": ["timeout_after_commit", "ok"]}"#;
+        http(app.sandbox.address(), "PUT", path, course).await;
+        let of = |request_id: &str, amount_minor| {
+            let mut request = (TABLE.request)(request_id, "worldline", "wl-1-guard");
+            if let Some(Target::Payment(payment)) = &mut request.target {
+                payment.amount = Some(Money { currency_code: "EUR".to_owned(), amount_minor });
+            }
+            request
+        };
+        let first = app.create(of("first", 60_000)).await.unwrap().refund.unwrap();
+        let second = app.create(of("second", 40_000)).await.unwrap().refund.unwrap();
+        app.wait_for(&first.refund_id, State::Succeeded).await;
+        app.wait_for(&second.refund_id, State::Succeeded).await;
+        assert_eq!(app.effects("wl-1-guard").await.len(), 2);
+        let refused = app.create(of("third", 1)).await.unwrap_err();
+        assert_eq!(refused.code(), tonic::Code::FailedPrecondition);
+    }
+
+    async fn what_a_doubt_showed_does_not_stay_in_the_guard(app: &mut TestApp) {
+        let path = "/control/worldline/orders/wl-1-after";
+        let course = r#"{"behaviours": ["timeout_after_commit", "ok"]}"#;
+        http(app.sandbox.address(), "PUT", path, course).await;
+        let mut first = (TABLE.request)("first", "worldline", "wl-1-after");
+        let mut rest = (TABLE.request)("rest", "worldline", "wl-1-after");
+        for (request, amount_minor) in [(&mut first, 60_000), (&mut rest, 40_000)] {
+            if let Some(Target::Payment(payment)) = &mut request.target {
+                payment.amount = Some(Money { currency_code: "EUR".to_owned(), amount_minor });
+            }
+        }
+        let first = app.create(first).await.unwrap().refund.unwrap();
+        app.wait_for(&first.refund_id, State::Succeeded).await;
+        let rest = app.create(rest).await.unwrap().refund.unwrap();
+        app.wait_for(&rest.refund_id, State::Succeeded).await;
     }
 
     async fn only_a_declined_transaction_ends_an_unknown_refund_as_failed(app: &mut TestApp) {

@@ -4,13 +4,16 @@ use std::time::Duration;
 
 use refunds::domain::account::Account;
 use refunds::domain::attempt::AttemptKind;
-use refunds::domain::refund::{Change, State, StateKind, Success, Wait};
+use refunds::domain::decision::Intent;
+use refunds::domain::reason::FailureReason;
+use refunds::domain::refund::{Change, Failure, Item, ItemState, State, StateKind, Success, Wait};
+use refunds::domain::sight::OrderSnapshot;
 use refunds::store::{Begun, Lease, Store};
 
-use super::{accept, apply, begin, begin_one, claim, claim_one, intent, outcome};
+use super::{accept, apply, begin, begin_one, claim, claim_one, intent, outcome, sight};
 use crate::support::database::TestDatabase;
 use crate::support::on_every_store;
-use crate::support::samples::{account, payment, silent_account};
+use crate::support::samples::{account, payment, silent_account, snapshot};
 
 fn confirm() -> Change {
     let success =
@@ -104,5 +107,72 @@ on_every_store! {
             let now = store.find(second.refund_id).await.unwrap().unwrap();
             assert_eq!(now.state.kind(), StateKind::Sending);
         }
+    }
+
+    async fn a_look_that_is_older_than_another_refunds_change_is_made_again(db: &TestDatabase) {
+        let store = db.store();
+        let account = silent_account("shop-de");
+        let [first, second] = two_of_an_order(&*store, &account, "1").await;
+        let looked = Some(db.clock.now());
+        db.clock.advance(Duration::from_secs(1));
+        let attempt = begin(&*store, &first, &account).await;
+        apply(&*store, outcome(db, &account, &first, attempt, confirm()), &account).await;
+        let stale = Intent { looked, ..intent(AttemptKind::Send) };
+        let begun = begin_one(&*store, &second, &stale, &account).await.unwrap();
+        let Begun::Stay(waiting) = begun else { panic!("{begun:?}") };
+        assert_eq!(waiting.state, State::Pending { wait: Wait::Order });
+        db.clock.advance(account.schedule.backoff_base);
+        let lease = claim_one(&*store, &account).await;
+        let fresh = Intent { looked: Some(db.clock.now()), ..intent(AttemptKind::Send) };
+        assert!(matches!(begin_one(&*store, &lease, &fresh, &account).await.unwrap(), Begun::Go(_)));
+    }
+
+    async fn what_is_known_as_anothers_part_is_never_taken_for_ours(db: &TestDatabase) {
+        let store = db.store();
+        let account = silent_account("shop-de");
+        let [first, second] = two_of_an_order(&*store, &account, "1").await;
+        let attempt = begin(&*store, &first, &account).await;
+        let part = Item {
+            id: "t-1".to_owned(),
+            state: ItemState::Failed,
+            amount_minor: Some(10),
+            provider_code: None,
+        };
+        let refused = Change::Decline {
+            failure: Failure { reason: FailureReason::Declined, provider_code: None, text: None },
+            conclusive: true,
+            delay: Duration::ZERO,
+        };
+        let mut record = outcome(db, &account, &first, attempt, refused);
+        record.members[0].items = vec![part.clone()];
+        apply(&*store, record, &account).await;
+        // Kept with a refund that failed, too.
+        assert_eq!(store.find(first.refund_id).await.unwrap().unwrap().items, [part]);
+        // The look lags: it does not list the part yet.
+        let seen = OrderSnapshot { transactions: vec!["c-0".to_owned()], ..snapshot(100, 0, Vec::new()) };
+        let send = Intent { sights: sight(seen), ..intent(AttemptKind::Send) };
+        let begun = begin_one(&*store, &second, &send, &account).await.unwrap();
+        let Begun::Go(going) = begun else { panic!("{begun:?}") };
+        assert_eq!(going.baseline.transactions, ["c-0", "t-1"]);
+    }
+
+    async fn an_undecided_refund_is_not_counted_twice(db: &TestDatabase) {
+        let store = db.store();
+        let account = silent_account("shop-de");
+        let [first, second] = two_of_an_order(&*store, &account, "1").await;
+        let send = Intent { sights: sight(snapshot(20, 0, Vec::new())), ..intent(AttemptKind::Send) };
+        assert!(matches!(begin_one(&*store, &first, &send, &account).await.unwrap(), Begun::Go(_)));
+        // Long after the second one's create its order shows the first one's effect, which names no key.
+        db.clock.advance(Duration::from_mins(10));
+        let lease = claim(&*store, "worker", &account).await.into_iter().find_map(|call| {
+            let held = call.members.into_iter().next()?;
+            (held.refund.id == second.refund_id).then_some(held.lease)
+        });
+        let late = Intent { sights: sight(snapshot(20, 10, Vec::new())), ..intent(AttemptKind::Send) };
+        let begun = begin_one(&*store, &lease.unwrap(), &late, &account).await.unwrap();
+        let Begun::Stay(waiting) = begun else { panic!("{begun:?}") };
+        assert_eq!(waiting.state, State::Pending { wait: Wait::Order });
+        let guard = store.guard(&account.identity, "1").await.unwrap().unwrap();
+        assert_eq!((guard.external_minor, guard.remaining_minor()), (0, Some(0)));
     }
 }

@@ -29,11 +29,6 @@ const ASKED: &[(&str, &str)] = &[
     ),
     (
         "SELECT id FROM refunds WHERE provider = 'afterpay' AND merchant = 'm' AND order_key = '7' \
-         AND state IN ('sending', 'unknown', 'in_review') LIMIT 1",
-        "refunds_order_busy",
-    ),
-    (
-        "SELECT id FROM refunds WHERE provider = 'afterpay' AND merchant = 'm' AND order_key = '7' \
          AND wait = 'order' AND state = 'pending'",
         "refunds_order_waiting",
     ),
