@@ -18,6 +18,7 @@ use super::proto;
 /// A refund.
 pub(super) fn refund(refund: Refund) -> proto::Refund {
     let (failure, success) = outcome(&refund.state);
+    let provider_refund_id = provider_refund_id(&refund.state).unwrap_or_default().to_owned();
     let content = refund.content;
     let currency = content.payment().map(|p| p.amount.currency());
     let amount = success.and_then(|s| s.amount_minor).zip(currency);
@@ -31,7 +32,7 @@ pub(super) fn refund(refund: Refund) -> proto::Refund {
         state: state(refund.state.kind()).into(),
         failure: failure.map(failure_of),
         amount_succeeded: amount.and_then(|(minor, currency)| Money::new(currency, minor).ok()).map(money),
-        provider_refund_id: success.and_then(|s| s.provider_refund_id.clone()).unwrap_or_default(),
+        provider_refund_id,
         provider_complete_time: success.and_then(|s| s.completed).map(time),
         provider_key: refund.key.to_string(),
         waits_for: wait(refund.state.wait()).into(),
@@ -133,6 +134,21 @@ fn outcome(state: &State) -> (Option<&Failure>, Option<&Success>) {
         State::Pending { .. } | State::Sending { .. } | State::InReview { .. } | State::Canceled => {
             (None, None)
         }
+    }
+}
+
+/// The provider's id of the refund; in review, that of the case.
+fn provider_refund_id(state: &State) -> Option<&str> {
+    match state {
+        State::InReview { reference, .. } => reference.as_deref(),
+        State::Succeeded(success) | State::PartiallySucceeded(success) | State::Reversed(success) => {
+            success.provider_refund_id.as_deref()
+        }
+        State::Pending { .. }
+        | State::Sending { .. }
+        | State::Unknown { .. }
+        | State::Failed(_)
+        | State::Canceled => None,
     }
 }
 

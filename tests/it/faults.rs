@@ -70,6 +70,14 @@ struct Table {
     request: fn(&str, &str, &str) -> CreateRefundRequest,
 }
 
+/// A refund of an order, or eSIM, at one of the providers, on the account of `dev`: 10.00 of its money, or
+/// the whole eSIM.
+pub(super) fn wish(request_id: &str, provider: &str, order: &str) -> CreateRefundRequest {
+    let tables = [&afterpay::TABLE, &airalo::TABLE, &moyasar::TABLE, &worldline::TABLE];
+    let table = tables.into_iter().find(|table| table.provider == provider).unwrap();
+    (table.request)(request_id, provider, order)
+}
+
 /// Rows at the same time: as many as a busy machine keeps up with.
 const AT_ONCE: usize = 25;
 /// Round trips of an open refund that a test waits for before it looks at how it stands.

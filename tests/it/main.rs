@@ -5,6 +5,8 @@ mod bad_input;
 #[cfg(test)]
 mod budgets;
 #[cfg(test)]
+mod calling;
+#[cfg(test)]
 mod commands;
 #[cfg(test)]
 mod create;

@@ -8,8 +8,11 @@ use super::support::app::TestApp;
 use super::support::database::Kind;
 
 const SERVICE: &str = "refunds.v1.RefundService";
+/// What errors carry.
+const DETAILS: &str = "google.rpc.ErrorInfo";
 
-/// Asks one version for its services and for the file of one; a macro because the two share no type.
+/// Asks one version for its services and for the files of some symbols; a macro because the two share no
+/// type.
 macro_rules! reflected {
     ($version:ident, $app:expr) => {{
         use $version::server_reflection_request::MessageRequest;
@@ -19,12 +22,13 @@ macro_rules! reflected {
         let asks = [
             MessageRequest::ListServices(String::new()),
             MessageRequest::FileContainingSymbol(SERVICE.to_owned()),
+            MessageRequest::FileContainingSymbol(DETAILS.to_owned()),
         ];
         let requests = asks
             .map(|ask| $version::ServerReflectionRequest { host: String::new(), message_request: Some(ask) });
         let answers = client.server_reflection_info(futures::stream::iter(requests)).await;
         let mut answers = answers.unwrap().into_inner();
-        let (mut services, mut methods) = (Vec::new(), Vec::new());
+        let (mut services, mut methods, mut messages) = (Vec::new(), Vec::new(), Vec::new());
         while let Some(answer) = answers.message().await.unwrap() {
             match answer.message_response.unwrap() {
                 MessageResponse::ListServicesResponse(list) => {
@@ -33,6 +37,9 @@ macro_rules! reflected {
                 MessageResponse::FileDescriptorResponse(files) => {
                     for file in files.file_descriptor_proto {
                         let file = <FileDescriptorProto as prost::Message>::decode(file.as_slice()).unwrap();
+                        let package = file.package.unwrap_or_default();
+                        let named = file.message_type.into_iter().filter_map(|message| message.name);
+                        messages.extend(named.map(|name| format!("{package}.{name}")));
                         methods
                             .extend(file.service.into_iter().flat_map(|s| s.method).map(|m| m.name.unwrap()));
                     }
@@ -40,19 +47,23 @@ macro_rules! reflected {
                 other => panic!("{other:?}"),
             }
         }
-        (services, methods)
+        (services, methods, messages)
     }};
 }
 
 #[tokio::test]
 async fn both_versions_of_reflection_describe_the_service() {
     let app = TestApp::start(Kind::Sqlite).await.unwrap();
-    for (services, methods) in [reflected!(v1, app), reflected!(v1alpha, app)] {
+    for (services, methods, messages) in [reflected!(v1, app), reflected!(v1alpha, app)] {
         for name in [SERVICE, "grpc.health.v1.Health"] {
             assert!(services.iter().any(|service| service == name), "{name} in {services:?}");
         }
         for name in ["CreateRefund", "GetRefund", "StreamRefundStatus"] {
             assert!(methods.iter().any(|method| method == name), "{name} in {methods:?}");
+        }
+        for name in ["ErrorInfo", "BadRequest", "PreconditionFailure", "RetryInfo", "ResourceInfo"] {
+            let name = format!("google.rpc.{name}");
+            assert!(messages.contains(&name), "{name} in {messages:?}");
         }
     }
     app.finish().await;

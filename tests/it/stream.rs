@@ -17,7 +17,7 @@ use tonic_types::StatusExt;
 use super::support::app::{PATIENCE, TestApp, request, with_token};
 use super::support::on_every_app;
 
-type Messages = Streaming<refunds::grpc::proto::StreamRefundStatusResponse>;
+pub(super) type Messages = Streaming<refunds::grpc::proto::StreamRefundStatusResponse>;
 
 /// How far the clock is put forward to let a held refund go.
 const HELD: Duration = Duration::from_hours(1);
@@ -26,7 +26,7 @@ const HEARTBEAT: (&str, &str) = ("REFUNDS__SERVER__STREAM_HEARTBEAT_MS", "100");
 
 /// A message, as far as tests look at it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Seen {
+pub(super) enum Seen {
     Snapshot(State, i64),
     SnapshotEnd,
     Status(State, i64),
@@ -41,7 +41,7 @@ const ALL: [Seen; 4] = [
     Seen::Status(State::Succeeded, 4),
 ];
 
-fn of(refund_id: &str) -> StreamRefundStatusRequest {
+pub(super) fn of(refund_id: &str) -> StreamRefundStatusRequest {
     let target = Some(Target::RefundId(refund_id.to_owned()));
     StreamRefundStatusRequest { target, ..StreamRefundStatusRequest::default() }
 }
@@ -50,16 +50,16 @@ fn now(refund_id: &str) -> StreamRefundStatusRequest {
     StreamRefundStatusRequest { start: StreamStart::Now.into(), ..of(refund_id) }
 }
 
-fn resumed(refund_id: &str, token: &str) -> StreamRefundStatusRequest {
+pub(super) fn resumed(refund_id: &str, token: &str) -> StreamRefundStatusRequest {
     StreamRefundStatusRequest { resume_token: token.to_owned(), ..of(refund_id) }
 }
 
-async fn open(app: &TestApp, message: StreamRefundStatusRequest) -> Result<Messages, Status> {
+pub(super) async fn open(app: &TestApp, message: StreamRefundStatusRequest) -> Result<Messages, Status> {
     app.client().await.stream_refund_status(message).await.map(tonic::Response::into_inner)
 }
 
 /// The next message with its token; `None` at the end.
-async fn next(stream: &mut Messages) -> Result<Option<(Seen, String)>, Status> {
+pub(super) async fn next(stream: &mut Messages) -> Result<Option<(Seen, String)>, Status> {
     let Some(message) = timeout(PATIENCE, stream.message()).await.unwrap()? else { return Ok(None) };
     let seen = match message.message.unwrap() {
         Message::Snapshot(item) => {

@@ -74,7 +74,7 @@ const ROWS: &[Row] = &[
     ("86", "always_unauthorized", End::Open(State::Pending, 0)),
 ];
 
-const TABLE: Table = Table {
+pub(super) const TABLE: Table = Table {
     provider: "afterpay",
     rows: ROWS,
     quiet: &["26"],

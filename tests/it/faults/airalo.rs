@@ -83,7 +83,7 @@ const ROWS: &[Row] = &[
     ("86", "always_not_allowlisted", End::Open(State::Pending, 0)),
 ];
 
-const TABLE: Table = Table {
+pub(super) const TABLE: Table = Table {
     provider: "airalo",
     rows: ROWS,
     quiet: &[],

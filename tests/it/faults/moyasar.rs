@@ -95,7 +95,7 @@ const ROWS: &[Row] = &[
     ("99", "always_unauthorized", End::Open(State::Pending, 0)),
 ];
 
-const TABLE: Table = Table {
+pub(super) const TABLE: Table = Table {
     provider: "moyasar",
     rows: ROWS,
     quiet: &["26"],

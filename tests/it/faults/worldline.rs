@@ -113,7 +113,7 @@ const ROWS: &[Row] = &[
     ("99", "foreign_refund_timeout", End::Succeeded),
 ];
 
-const TABLE: Table = Table {
+pub(super) const TABLE: Table = Table {
     provider: "worldline",
     rows: ROWS,
     quiet: &["26"],
