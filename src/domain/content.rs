@@ -1,6 +1,6 @@
 //! What a caller asked for: the part of a refund that never changes and that a repeat is compared with.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::id::{AccountName, Iccid, OrderId, RefundId, TransactionId};
 use super::money::Money;
@@ -93,7 +93,11 @@ impl Content {
                 differs("payment.transaction_id", a.transaction_id != b.transaction_id);
                 differs("payment.amount", a.amount != b.amount);
             }
-            (Target::Esims(a), Target::Esims(b)) => differs("esims.iccids", a != b),
+            // They are distinct: a set, in whatever order.
+            (Target::Esims(a), Target::Esims(b)) => {
+                let sorted = |iccids: &[Iccid]| iccids.iter().cloned().collect::<BTreeSet<_>>();
+                differs("esims.iccids", sorted(a) != sorted(b));
+            }
             (Target::Payment(_), Target::Esims(_)) | (Target::Esims(_), Target::Payment(_)) => {
                 differs("target", true);
             }

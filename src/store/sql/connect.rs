@@ -12,7 +12,7 @@ use super::fault::told;
 use crate::store::{Error, Result, TimeSource};
 
 /// Connections to PostgreSQL: more than 8 to 16 only wait for each other.
-pub const CONNECTIONS_MAX: u32 = 12;
+pub const CONNECTIONS_MAX: u32 = 16;
 /// How long a call waits for a free connection before the database counts as away.
 const ACQUIRE_TIMEOUT_MS: u64 = 5_000;
 /// How long PostgreSQL works on one statement, lock waits included.
