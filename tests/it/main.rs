@@ -30,3 +30,5 @@ mod stream;
 mod support;
 #[cfg(test)]
 mod trace;
+#[cfg(test)]
+mod worldline_tokens;

@@ -113,6 +113,11 @@ impl TestApp {
     /// One more account at a provider, in a company or address of its own where that matters, from the next
     /// [`Self::resume`] on.
     pub(crate) fn add_account(&mut self, name: &str, provider: &str) {
+        self.add_account_with(name, provider, &[]);
+    }
+
+    /// The same with settings of its own; one of them may be where its secret is.
+    pub(crate) fn add_account_with(&mut self, name: &str, provider: &str, settings: &[(&str, &str)]) {
         let (account, secret) = (name.to_ascii_uppercase(), provider.to_ascii_uppercase());
         let base_url = format!("{}/{provider}", self.sandbox.url());
         let secret_env = format!("REFUNDS_DEV_{secret}_SECRET");
@@ -140,7 +145,9 @@ impl TestApp {
             ("MERCHANT", merchant),
             ("SECRET_ENV", &secret_env),
         ];
-        let all = common.iter().chain(own);
+        let elsewhere = settings.iter().any(|(key, _)| *key == "SECRET_FILE");
+        let all =
+            common.iter().filter(|(key, _)| !elsewhere || *key != "SECRET_ENV").chain(own).chain(settings);
         let all =
             all.map(|(key, value)| (format!("REFUNDS__ACCOUNTS__{account}__{key}"), (*value).to_owned()));
         self.settings.extend(all);
