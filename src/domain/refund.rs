@@ -95,7 +95,6 @@ pub struct Refund {
 impl Refund {
     /// A refund at its beginning, and its first event.
     pub fn accept(new: NewRefund, now: Timestamp) -> Transition {
-        let overdue = now.plus(PENDING_OVERDUE_AFTER);
         let due = new.content.not_before.map_or(now, |at| at.max(now));
         let wait = if due > now { Wait::NotBefore } else { Wait::Turn };
         let send_before = new.content.send_before.unwrap_or_else(|| due.plus(SEND_BEFORE_AFTER));
@@ -119,7 +118,7 @@ impl Refund {
             alone: false,
             idle_steps: 0,
             due: Some(due),
-            overdue: Some(overdue.max(due)),
+            overdue: Some(due.plus(PENDING_OVERDUE_AFTER)),
             create_time: now,
             update_time: now,
             trace: new.trace,
