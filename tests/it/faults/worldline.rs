@@ -1,11 +1,9 @@
 //! The Worldline table, on accounts whose `requestId` is confirmed; but see [`UNCONFIRMED`].
 
+use refunds::grpc::proto::FailureReason;
 use refunds::grpc::proto::refund::State;
-use refunds::grpc::proto::{
-    CreateRefundRequest, FailureReason, Money, Payment, create_refund_request::Target,
-};
 
-use super::super::support::app::TestApp;
+use super::super::support::app::{TestApp, payment};
 use super::super::support::on_every_app;
 use super::{End, Row, Table};
 
@@ -120,16 +118,7 @@ const TABLE: Table = Table {
     settings: |code| {
         if UNCONFIRMED.contains(&code) { &[("WORLDLINE__REQUEST_ID_CONFIRMED", "false")] } else { &[] }
     },
-    request: |request_id, account, order| CreateRefundRequest {
-        request_id: request_id.to_owned(),
-        account: account.to_owned(),
-        target: Some(Target::Payment(Payment {
-            order_id: order.to_owned(),
-            transaction_id: String::new(),
-            amount: Some(Money { currency_code: "EUR".to_owned(), amount_minor: 1_000 }),
-        })),
-        ..CreateRefundRequest::default()
-    },
+    request: |request_id, account, order| payment(request_id, account, order, ("EUR", 1_000)),
 };
 
 /// Rows of a hub that heeds no key for long: nobody confirmed one for their accounts.
