@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use refunds::domain::timestamp::Timestamp;
 use refunds::grpc::proto::refund::State;
 use refunds::grpc::proto::{Refund, Wait};
 use tonic::Code;
@@ -10,14 +9,11 @@ use tonic_types::StatusExt;
 
 use super::support::app::{TestApp, request};
 use super::support::on_every_app;
+use super::support::sandbox::{came_us, posts};
 
 /// When the POSTs of an order came, milliseconds.
 async fn posts_ms(app: &TestApp, order: &str) -> Vec<i64> {
-    let calls = app.sandbox.calls(order).await;
-    let posts = calls.iter().filter(|call| call["method"] == "POST");
-    posts
-        .map(|call| Timestamp::parse_rfc3339(call["at"].as_str().unwrap()).unwrap().micros() / 1_000)
-        .collect()
+    posts(app.sandbox.address(), order).await.iter().map(|call| came_us(call) / 1_000).collect()
 }
 
 on_every_app! {

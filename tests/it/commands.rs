@@ -8,14 +8,13 @@ use tokio::net::TcpListener;
 use super::support::app::request;
 use super::support::database::Kind;
 use super::support::on_every_url;
-use super::support::process::{Process, Scene, client, create, full, succeeded};
+use super::support::process::{KILL_AT, Process, Scene, client, create, full, succeeded};
 use super::support::sandbox::effects;
 use super::support::url::TestUrl;
 
 /// What the one who started it can mend.
 const USAGE: Option<i32> = Some(64);
 const LISTEN: &str = "REFUNDS__SERVER__LISTEN";
-const KILL_AT: &str = "REFUNDS__TESTING__KILL_AT";
 
 /// A scene whose database is a SQLite file in a directory.
 async fn scene_in(directory: &Path) -> Scene {
@@ -83,7 +82,10 @@ async fn a_configuration_is_checked_without_touching_anything() {
     let directory = tempfile::tempdir().unwrap();
     let scene = scene_in(directory.path()).await;
     let (code, output) = Process::run(&["check-config"], &scene.variables(&[])).await;
-    assert_eq!((code, output.as_str()), (Some(0), "no faults; accounts: afterpay"));
+    assert_eq!(
+        (code, output.as_str()),
+        (Some(0), "no faults; accounts: afterpay, airalo, moyasar, worldline")
+    );
     for (fault, told) in [
         (("REFUNDS__DISPATCH__POLL_MS", "0"), "dispatch.poll_ms"),
         ((KILL_AT, "before_breakfast"), "testing.kill_at: must be one of after_create, after_claim"),

@@ -19,7 +19,7 @@ use tonic_types::StatusExt;
 
 use super::support::app::{TestApp, request, with_token};
 use super::support::process::{PATIENCE, Scene, TOKEN, client, create, full, succeeded};
-use super::support::sandbox::{effects, http};
+use super::support::sandbox::{effects, http, posts};
 use super::support::{on_every_app, on_every_url};
 
 /// The names that health knows.
@@ -103,7 +103,7 @@ on_every_url! {
         let (_service, address) = scene.serve(&[]).await;
         assert_eq!(full(&address, &id).await.refund.unwrap().state(), State::Succeeded);
         succeeded(&address, &left).await;
-        let sends = scene.calls("9942001").await.iter().filter(|call| call["method"] == "POST").count();
+        let sends = posts(scene.sandbox, "9942001").await.len();
         assert_eq!((sends, effects(scene.sandbox, "9942001").await.len()), (1, 1));
     }
 

@@ -108,4 +108,26 @@ macro_rules! on_every_url {
     };
 }
 
-pub(crate) use {on_databases, on_every_app, on_every_database, on_every_store, on_every_url};
+/// Makes of one async test that makes its own databases of a kind a test on SQLite and one on PostgreSQL.
+macro_rules! on_every_kind {
+    ($($(#[$meta:meta])* async fn $name:ident($kind:ident: Kind) $body:block)+) => {
+        $($crate::support::on_every_kind! {
+            @one [(sqlite Sqlite) (postgres Postgres)] $(#[$meta])* $name $kind $body
+        })+
+    };
+    (@one [$(($test:ident $of:ident))+] $(#[$meta:meta])* $name:ident $kind:ident $body:block) => {
+        mod $name {
+            use super::*;
+
+            $(#[$meta])*
+            async fn run($kind: Kind) $body
+
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $test() {
+                run(Kind::$of).await;
+            })+
+        }
+    };
+}
+
+pub(crate) use {on_databases, on_every_app, on_every_database, on_every_kind, on_every_store, on_every_url};

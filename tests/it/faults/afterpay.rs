@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use refunds::grpc::proto::refund::State;
-use refunds::grpc::proto::{CreateRefundRequest, FailureReason, Refund, Wait};
+use refunds::grpc::proto::{FailureReason, Refund, Wait};
 use serde_json::Value;
 
-use super::super::support::app::{TestApp, request};
+use super::super::support::app::{TestApp, payment};
 use super::super::support::on_every_app;
 use super::{End, Row, Table};
 
@@ -80,10 +80,7 @@ pub(super) const TABLE: Table = Table {
     quiet: &["26"],
     order,
     settings: |_| &[],
-    request: |request_id, account, order| CreateRefundRequest {
-        account: account.to_owned(),
-        ..request(request_id, order, 1_000)
-    },
+    request: |request_id, account, order| payment(request_id, account, order, ("AUD", 1_000)),
 };
 
 fn order(code: &str) -> String {

@@ -1,11 +1,9 @@
 //! The Moyasar table.
 
+use refunds::grpc::proto::FailureReason;
 use refunds::grpc::proto::refund::State;
-use refunds::grpc::proto::{
-    CreateRefundRequest, FailureReason, Money, Payment, create_refund_request::Target,
-};
 
-use super::super::support::app::TestApp;
+use super::super::support::app::{TestApp, payment};
 use super::super::support::on_every_app;
 use super::{End, Row, Table};
 
@@ -101,16 +99,7 @@ pub(super) const TABLE: Table = Table {
     quiet: &["26"],
     order,
     settings: |_| &[],
-    request: |request_id, account, order| CreateRefundRequest {
-        request_id: request_id.to_owned(),
-        account: account.to_owned(),
-        target: Some(Target::Payment(Payment {
-            order_id: order.to_owned(),
-            transaction_id: String::new(),
-            amount: Some(Money { currency_code: "SAR".to_owned(), amount_minor: 1_000 }),
-        })),
-        ..CreateRefundRequest::default()
-    },
+    request: |request_id, account, order| payment(request_id, account, order, ("SAR", 1_000)),
 };
 
 /// Rows of a gateway that heeds no key: their accounts never saw one heeded.

@@ -1,11 +1,9 @@
 //! The Worldline table, on accounts whose `requestId` is confirmed; but see [`UNCONFIRMED`].
 
+use refunds::grpc::proto::FailureReason;
 use refunds::grpc::proto::refund::State;
-use refunds::grpc::proto::{
-    CreateRefundRequest, FailureReason, Money, Payment, create_refund_request::Target,
-};
 
-use super::super::support::app::TestApp;
+use super::super::support::app::{TestApp, payment};
 use super::super::support::on_every_app;
 use super::super::support::sandbox::http;
 use super::{End, Row, Table};
@@ -121,16 +119,7 @@ pub(super) const TABLE: Table = Table {
     settings: |code| {
         if UNCONFIRMED.contains(&code) { &[("WORLDLINE__REQUEST_ID_CONFIRMED", "false")] } else { &[] }
     },
-    request: |request_id, account, order| CreateRefundRequest {
-        request_id: request_id.to_owned(),
-        account: account.to_owned(),
-        target: Some(Target::Payment(Payment {
-            order_id: order.to_owned(),
-            transaction_id: String::new(),
-            amount: Some(Money { currency_code: "EUR".to_owned(), amount_minor: 1_000 }),
-        })),
-        ..CreateRefundRequest::default()
-    },
+    request: |request_id, account, order| payment(request_id, account, order, ("EUR", 1_000)),
 };
 
 /// Rows of a hub that heeds no key for long: nobody confirmed one for their accounts.
@@ -152,19 +141,15 @@ on_every_app! {
         let path = "/control/worldline/orders/wl-1-guard";
         let course = r#"{"behaviours": ["timeout_after_commit", "ok"]}"#;
         http(app.sandbox.address(), "PUT", path, course).await;
-        let of = |request_id: &str, amount_minor| {
-            let mut request = (TABLE.request)(request_id, "worldline", "wl-1-guard");
-            if let Some(Target::Payment(payment)) = &mut request.target {
-                payment.amount = Some(Money { currency_code: "EUR".to_owned(), amount_minor });
-            }
-            request
+        let create = async |request_id: &str, minor: i64| {
+            app.create(payment(request_id, "worldline", "wl-1-guard", ("EUR", minor))).await
         };
-        let first = app.create(of("first", 60_000)).await.unwrap().refund.unwrap();
-        let second = app.create(of("second", 40_000)).await.unwrap().refund.unwrap();
+        let first = create("first", 60_000).await.unwrap().refund.unwrap();
+        let second = create("second", 40_000).await.unwrap().refund.unwrap();
         app.wait_for(&first.refund_id, State::Succeeded).await;
         app.wait_for(&second.refund_id, State::Succeeded).await;
         assert_eq!(app.effects("wl-1-guard").await.len(), 2);
-        let refused = app.create(of("third", 1)).await.unwrap_err();
+        let refused = create("third", 1).await.unwrap_err();
         assert_eq!(refused.code(), tonic::Code::FailedPrecondition);
     }
 
@@ -172,17 +157,11 @@ on_every_app! {
         let path = "/control/worldline/orders/wl-1-after";
         let course = r#"{"behaviours": ["timeout_after_commit", "ok"]}"#;
         http(app.sandbox.address(), "PUT", path, course).await;
-        let mut first = (TABLE.request)("first", "worldline", "wl-1-after");
-        let mut rest = (TABLE.request)("rest", "worldline", "wl-1-after");
-        for (request, amount_minor) in [(&mut first, 60_000), (&mut rest, 40_000)] {
-            if let Some(Target::Payment(payment)) = &mut request.target {
-                payment.amount = Some(Money { currency_code: "EUR".to_owned(), amount_minor });
-            }
+        for (request_id, minor) in [("first", 60_000), ("rest", 40_000)] {
+            let request = payment(request_id, "worldline", "wl-1-after", ("EUR", minor));
+            let refund = app.create(request).await.unwrap().refund.unwrap();
+            app.wait_for(&refund.refund_id, State::Succeeded).await;
         }
-        let first = app.create(first).await.unwrap().refund.unwrap();
-        app.wait_for(&first.refund_id, State::Succeeded).await;
-        let rest = app.create(rest).await.unwrap().refund.unwrap();
-        app.wait_for(&rest.refund_id, State::Succeeded).await;
     }
 
     async fn only_a_declined_transaction_ends_an_unknown_refund_as_failed(app: &mut TestApp) {

@@ -8,8 +8,8 @@ use refunds::config::{Config, Environment};
 use refunds::grpc::proto::refund::State;
 use refunds::grpc::proto::refund_service_client::RefundServiceClient;
 use refunds::grpc::proto::{
-    CreateRefundRequest, CreateRefundResponse, GetRefundRequest, GetRefundResponse, Money, Payment, Refund,
-    RefundView, create_refund_request::Target,
+    CreateRefundRequest, CreateRefundResponse, Esims, GetRefundRequest, GetRefundResponse, Money, Payment,
+    Reason, Refund, RefundView, create_refund_request::Target,
 };
 use refunds::service::{Clock, Interrupt};
 use refunds::telemetry;
@@ -309,14 +309,35 @@ fn trace() {
 
 /// A request for a refund of so many Australian cents.
 pub(crate) fn request(request_id: &str, order_id: &str, amount_minor: i64) -> CreateRefundRequest {
+    payment(request_id, "afterpay", order_id, ("AUD", amount_minor))
+}
+
+/// A request for a refund of so many minor units of a currency.
+pub(crate) fn payment(
+    request_id: &str,
+    account: &str,
+    order_id: &str,
+    (currency_code, amount_minor): (&str, i64),
+) -> CreateRefundRequest {
     CreateRefundRequest {
         request_id: request_id.to_owned(),
-        account: "afterpay".to_owned(),
+        account: account.to_owned(),
         target: Some(Target::Payment(Payment {
             order_id: order_id.to_owned(),
             transaction_id: String::new(),
-            amount: Some(Money { currency_code: "AUD".to_owned(), amount_minor }),
+            amount: Some(Money { currency_code: currency_code.to_owned(), amount_minor }),
         })),
+        ..CreateRefundRequest::default()
+    }
+}
+
+/// A request for a refund of an eSIM.
+pub(crate) fn esim(request_id: &str, account: &str, iccid: &str) -> CreateRefundRequest {
+    CreateRefundRequest {
+        request_id: request_id.to_owned(),
+        account: account.to_owned(),
+        target: Some(Target::Esims(Esims { iccids: vec![iccid.to_owned()] })),
+        reason: Reason::NoCoverage.into(),
         ..CreateRefundRequest::default()
     }
 }

@@ -6,7 +6,10 @@ use std::time::Duration;
 
 use refunds::grpc::proto::refund::State;
 use refunds::grpc::proto::refund_service_client::RefundServiceClient;
-use refunds::grpc::proto::{CreateRefundResponse, GetRefundRequest, GetRefundResponse, RefundView};
+use refunds::grpc::proto::{
+    CreateRefundRequest, CreateRefundResponse, GetRefundRequest, GetRefundResponse, RefundView,
+};
+use refunds::sandbox::{AFTERPAY_MERCHANT_ID, AFTERPAY_SECRET};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -17,12 +20,50 @@ use tonic::Status;
 use tonic::transport::{Channel, Endpoint};
 
 use super::app::{request, with_token};
+use super::sandbox::posts;
 
 /// How long a process may take to listen or to end, and a refund to succeed.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(40);
+/// The rest between two looks: several may be looking at once.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// The token of the caller in the callers file, and its SHA-256.
 pub(crate) const TOKEN: &str = "shop-token";
 const TOKEN_SHA256: &str = "88cc4600551e64b7cb97dd7f63ebad405255e5d17bdd71ee9fe1ed5cc20d0b3b";
+
+/// Names the point at which a service kills itself.
+pub(crate) const KILL_AT: &str = "REFUNDS__TESTING__KILL_AT";
+
+/// An account: name and provider, merchant, secret, settings of its own.
+type SceneAccount = (&'static str, &'static str, &'static str, &'static [(&'static str, &'static str)]);
+
+/// The accounts of a scene, one at each imitated provider.
+const ACCOUNTS: [SceneAccount; 4] = [
+    ("afterpay", AFTERPAY_MERCHANT_ID, AFTERPAY_SECRET, &[("SITE_URL", "https://shop.example")]),
+    (
+        "airalo",
+        "sandbox-company",
+        "sandbox-secret",
+        &[
+            ("KEY_ID", "sandbox-client"),
+            ("RATE__REQUESTS", "1"),
+            ("RATE__PER_MS", "3000"),
+            ("AIRALO__LOOKUP_RATE__REQUESTS", "20"),
+            ("AIRALO__LOOKUP_RATE__PER_MS", "1000"),
+        ],
+    ),
+    ("moyasar", "sandbox-merchant", "sandbox-key", &[]),
+    ("worldline", "1570616552", "sandbox-token", &[("WORLDLINE__REQUEST_ID_CONFIRMED", "true")]),
+];
+/// Settings that they share.
+const ACCOUNT_SETTINGS: &[(&str, &str)] = &[
+    ("ALLOW_SHORT_TIMEOUTS", "true"),
+    ("TIMEOUTS__CONNECT_MS", "500"),
+    ("TIMEOUTS__READ_MS", "2000"),
+    ("TIMEOUTS__LOOKUP_READ_MS", "2000"),
+    ("SCHEDULE__FIRST_CHECK_MS", "50"),
+    ("SCHEDULE__BACKOFF_BASE_MS", "50"),
+    ("SCHEDULE__CHECK_SCHEDULE_MS", "100,200"),
+];
 
 /// A running process of the service's program. Killed when dropped.
 pub(crate) struct Process {
@@ -134,14 +175,15 @@ impl Scene {
             "[callers.shop]\ntoken_sha256 = [\"{TOKEN_SHA256}\"]\nrights = [\"refund\"]\naccounts = [\"*\"]\n"
         );
         std::fs::write(directory.path().join("callers.toml"), callers).unwrap();
-        std::fs::write(directory.path().join("secret"), refunds::sandbox::AFTERPAY_SECRET).unwrap();
+        for (account, _, secret, _) in ACCOUNTS {
+            std::fs::write(directory.path().join(account), secret).unwrap();
+        }
         Self { sandbox: address, _sandbox: sandbox, directory, database_url: database_url.to_owned() }
     }
 
     /// The variables that configure a service here.
     pub(crate) fn variables(&self, more: &[(&str, &str)]) -> Vec<(String, String)> {
         let path = |name: &str| self.directory.path().join(name).display().to_string();
-        let account = |key: &str| format!("REFUNDS__ACCOUNTS__AFTERPAY__{key}");
         let mut variables = vec![
             ("REFUNDS__SERVER__LISTEN".to_owned(), "127.0.0.1:0".to_owned()),
             ("REFUNDS__DATABASE__URL".to_owned(), self.database_url.clone()),
@@ -149,18 +191,18 @@ impl Scene {
             ("REFUNDS__DISPATCH__LEASE_MS".to_owned(), "2000".to_owned()),
             ("REFUNDS__DISPATCH__POLL_MS".to_owned(), "50".to_owned()),
             ("REFUNDS__CALLERS__FILE".to_owned(), path("callers.toml")),
-            (account("PROVIDER"), "afterpay".to_owned()),
-            (account("BASE_URL"), format!("http://{}/afterpay", self.sandbox)),
-            (account("MERCHANT"), refunds::sandbox::AFTERPAY_MERCHANT_ID.to_owned()),
-            (account("SECRET_FILE"), path("secret")),
-            (account("SITE_URL"), "https://shop.example".to_owned()),
-            (account("ALLOW_SHORT_TIMEOUTS"), "true".to_owned()),
-            (account("TIMEOUTS__CONNECT_MS"), "500".to_owned()),
-            (account("TIMEOUTS__READ_MS"), "2000".to_owned()),
-            (account("TIMEOUTS__LOOKUP_READ_MS"), "2000".to_owned()),
-            (account("SCHEDULE__FIRST_CHECK_MS"), "50".to_owned()),
-            (account("SCHEDULE__BACKOFF_BASE_MS"), "50".to_owned()),
         ];
+        for (account, merchant, _, own) in ACCOUNTS {
+            let (base_url, secret) = (format!("http://{}/{account}", self.sandbox), path(account));
+            let common = [
+                ("PROVIDER", account),
+                ("BASE_URL", &base_url),
+                ("MERCHANT", merchant),
+                ("SECRET_FILE", &secret),
+            ];
+            let all = common.iter().chain(ACCOUNT_SETTINGS).chain(own);
+            variables.extend(all.map(|(key, value)| (account_setting(account, key), (*value).to_owned())));
+        }
         variables.extend(more.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())));
         variables
     }
@@ -172,11 +214,8 @@ impl Scene {
 
     /// Waits until the sandbox got a send for an order.
     pub(crate) async fn sent(&self, order_id: &str) {
-        let deadline = Instant::now() + PATIENCE;
-        while !self.calls(order_id).await.iter().any(|call| call["method"] == "POST") {
-            assert!(Instant::now() < deadline, "nothing was sent for {order_id}");
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        let sent = async || !posts(self.sandbox, order_id).await.is_empty();
+        until(&format!("{order_id} is sent"), sent).await;
     }
 
     /// Starts a service; the process and where it listens.
@@ -191,14 +230,32 @@ impl Scene {
     }
 }
 
+/// The variable of a setting of an account.
+pub(crate) fn account_setting(account: &str, key: &str) -> String {
+    format!("REFUNDS__ACCOUNTS__{}__{key}", account.to_ascii_uppercase())
+}
+
+/// Waits until something is so.
+pub(crate) async fn until(what: &str, is_so: impl AsyncFn() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !is_so().await {
+        assert!(Instant::now() < deadline, "not in time: {what}");
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+/// Creates a refund as the caller of [`TOKEN`].
+pub(crate) async fn ask(address: &str, request: CreateRefundRequest) -> Result<CreateRefundResponse, Status> {
+    client(address).create_refund(with_token(request, TOKEN)).await.map(tonic::Response::into_inner)
+}
+
 /// Creates a refund of AUD 10.00 as the caller of [`TOKEN`].
 pub(crate) async fn create(
     address: &str,
     request_id: &str,
     order: &str,
 ) -> Result<CreateRefundResponse, Status> {
-    let message = with_token(request(request_id, order, 1_000), TOKEN);
-    client(address).create_refund(message).await.map(tonic::Response::into_inner)
+    ask(address, request(request_id, order, 1_000)).await
 }
 
 /// Reads a refund with its history.
@@ -209,14 +266,20 @@ pub(crate) async fn full(address: &str, refund_id: &str) -> GetRefundResponse {
 
 /// Waits until a refund has succeeded.
 pub(crate) async fn succeeded(address: &str, refund_id: &str) -> GetRefundResponse {
-    let deadline = Instant::now() + PATIENCE;
+    comes_to(address, refund_id, State::Succeeded).await
+}
+
+/// Waits until a refund is in a state.
+pub(crate) async fn comes_to(address: &str, refund_id: &str, state: State) -> GetRefundResponse {
+    let (deadline, mut client) = (Instant::now() + PATIENCE, client(address));
     loop {
-        let got = full(address, refund_id).await;
-        if got.refund.as_ref().unwrap().state() == State::Succeeded {
-            return got;
+        let message = GetRefundRequest { refund_id: refund_id.to_owned(), ..GetRefundRequest::default() };
+        let got = client.get_refund(with_token(message, TOKEN)).await.unwrap().into_inner();
+        if got.refund.unwrap().state() == state {
+            return full(address, refund_id).await;
         }
-        assert!(Instant::now() < deadline, "not in time: {got:#?}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        assert!(Instant::now() < deadline, "not {state:?} in time: {:#?}", full(address, refund_id).await);
+        tokio::time::sleep(LOOK_EVERY).await;
     }
 }
 

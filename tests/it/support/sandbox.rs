@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use refunds::domain::timestamp::Timestamp;
 use refunds::sandbox::{Error, Options, Sandbox};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -86,6 +87,18 @@ pub(crate) async fn effects(address: SocketAddr, order_id: &str) -> Vec<Value> {
 /// The requests for an order at the sandbox at an address, in order of their coming.
 pub(crate) async fn calls(address: SocketAddr, order_id: &str) -> Vec<Value> {
     list(http(address, "GET", &format!("/calls?order_id={order_id}"), "").await)
+}
+
+/// The refund calls for an order that the sandbox at an address got.
+pub(crate) async fn posts(address: SocketAddr, order_id: &str) -> Vec<Value> {
+    let mut calls = calls(address, order_id).await;
+    calls.retain(|call| call["method"] == "POST");
+    calls
+}
+
+/// When a call came, in microseconds.
+pub(crate) fn came_us(call: &Value) -> i64 {
+    Timestamp::parse_rfc3339(call["at"].as_str().unwrap()).unwrap().micros()
 }
 
 fn list(answer: Value) -> Vec<Value> {
