@@ -19,7 +19,6 @@ use tokio_util::task::TaskTracker;
 
 use crate::domain::account::Account;
 use crate::domain::id::AccountName;
-use crate::domain::refund::StateKind;
 use crate::provider::Provider;
 use crate::service::{Clock, Ids, Interrupt};
 use crate::store::{self, ClaimAsk, Claimed, Store};
@@ -52,22 +51,13 @@ pub struct Line {
     pub provider: Arc<dyn Provider>,
     /// Calls at the same time.
     pub permits: Arc<Semaphore>,
-    /// Where there is a rate budget: the one call at a time that is after its next slot.
-    slot: Option<Arc<Semaphore>>,
 }
 
 impl Line {
     /// An account with its client.
     pub fn new(account: Account, provider: Arc<dyn Provider>) -> Self {
         let permits = Arc::new(Semaphore::new(account.concurrency_max));
-        Self { account, provider, permits, slot: None }
-    }
-
-    /// What a call may be made with: room, and the slot if it sends for the first time. `None`: not now.
-    fn permits_for(&self, claimed: &Claimed) -> Option<Vec<OwnedSemaphorePermit>> {
-        let first = claimed.members.iter().any(|held| held.refund.state.kind() == StateKind::Pending);
-        let wanted = [Some(&self.permits), self.slot.as_ref().filter(|_| first)];
-        wanted.into_iter().flatten().map(|from| Arc::clone(from).try_acquire_owned().ok()).collect()
+        Self { account, provider, permits }
     }
 }
 
@@ -95,14 +85,7 @@ pub struct Dispatcher {
 impl Dispatcher {
     /// The engine for these accounts, at rest.
     pub fn new(parts: Parts, lines: Vec<Line>) -> Self {
-        let mut slots: BTreeMap<String, Arc<Semaphore>> = BTreeMap::new();
-        let with_slot = |mut line: Line| {
-            let bucket = line.account.admission.rate.as_ref().map(|rate| rate.bucket.clone());
-            line.slot = bucket
-                .map(|bucket| Arc::clone(slots.entry(bucket).or_insert_with(|| Arc::new(Semaphore::new(1)))));
-            (line.account.identity.name.clone(), line)
-        };
-        let lines = lines.into_iter().map(with_slot).collect();
+        let lines = lines.into_iter().map(|l| (l.account.identity.name.clone(), l)).collect();
         Self { parts: Arc::new(parts), lines, tasks: TaskTracker::new() }
     }
 
@@ -152,23 +135,17 @@ impl Dispatcher {
         // Read before the claim: the lease can only have begun later, so that its end is never believed too
         // late.
         let asked_at = self.parts.clock.boottime();
-        let after_a_slot =
-            |line: &&Line| line.slot.as_ref().is_some_and(|slot| slot.available_permits() == 0);
-        let no_first_sends = self.lines.values().filter(after_a_slot);
-        let no_first_sends = no_first_sends.map(|line| line.account.identity.name.clone()).collect();
-        let worker = settings.worker.clone();
-        let ask = ClaimAsk { worker, lease: settings.lease, rooms, no_first_sends };
+        let ask = ClaimAsk { worker: settings.worker.clone(), lease: settings.lease, rooms };
         let claimed = self.parts.store.claim(&ask).await?;
         let mut started = 0;
         for claimed in claimed {
             let Some(first) = claimed.members.first() else { continue };
             let Some(line) = self.lines.get(&first.refund.content.account) else { continue };
-            if let Some(permits) = line.permits_for(&claimed) {
+            if let Ok(permit) = Arc::clone(&line.permits).try_acquire_owned() {
                 started += 1;
-                self.start(claimed, line.clone(), asked_at, permits);
+                self.start(claimed, line.clone(), asked_at, permit);
             } else {
-                // More came than asked for (takeovers do, and accounts that share a slot): the leases go
-                // back.
+                // More came than asked for (takeovers do): the leases go back.
                 let leases: Vec<_> = claimed.members.into_iter().map(|held| held.lease).collect();
                 self.parts.store.release(&leases).await?;
             }
@@ -176,11 +153,11 @@ impl Dispatcher {
         Ok(started)
     }
 
-    fn start(&self, claimed: Claimed, line: Line, asked_at: Duration, permits: Vec<OwnedSemaphorePermit>) {
+    fn start(&self, claimed: Claimed, line: Line, asked_at: Duration, permit: OwnedSemaphorePermit) {
         let worker = Worker::new(Arc::clone(&self.parts), line, claimed, asked_at);
         self.tasks.spawn(async move {
             worker.run().await;
-            drop(permits);
+            drop(permit);
         });
     }
 

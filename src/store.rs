@@ -111,8 +111,6 @@ pub struct ClaimAsk {
     pub lease: Duration,
     /// Per account, for how many calls there is room.
     pub rooms: Vec<(Account, usize)>,
-    /// Those of them of which nothing unsent is wanted: a call of theirs is after the next slot already.
-    pub no_first_sends: Vec<AccountName>,
 }
 
 /// A refund whose time has come, leased.

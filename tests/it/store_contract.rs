@@ -43,12 +43,7 @@ async fn accept(store: &dyn Store, new: NewRefund) -> Refund {
 }
 
 fn ask(worker: &str, account: &Account, room: usize) -> ClaimAsk {
-    ClaimAsk {
-        worker: worker.to_owned(),
-        lease: LEASE,
-        rooms: vec![(account.clone(), room)],
-        no_first_sends: Vec::new(),
-    }
+    ClaimAsk { worker: worker.to_owned(), lease: LEASE, rooms: vec![(account.clone(), room)] }
 }
 
 /// Claims what is due on one account.

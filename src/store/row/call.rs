@@ -16,7 +16,6 @@ pub(in crate::store) struct Desk<'a> {
     pub(in crate::store) room: usize,
     pub(in crate::store) state: AccountState,
     pub(in crate::store) bucket_next_free: Option<Timestamp>,
-    first_sends: bool,
 }
 
 impl<'a> Desk<'a> {
@@ -29,8 +28,7 @@ impl<'a> Desk<'a> {
         for (account, room) in ask.rooms.iter().filter(|(_, room)| *room > 0) {
             if desks.iter().all(|desk| desk.account.identity.name != account.identity.name) {
                 let (state, bucket_next_free) = standing(account);
-                let first_sends = !ask.no_first_sends.contains(&account.identity.name);
-                desks.push(Self { account, room: *room, state, bucket_next_free, first_sends });
+                desks.push(Self { account, room: *room, state, bucket_next_free });
             }
         }
         desks
@@ -41,10 +39,7 @@ impl<'a> Desk<'a> {
     }
 
     pub(in crate::store) fn claimable(&self, now: Timestamp) -> Claimable {
-        match self.state.claimable(self.bucket_next_free, now) {
-            Claimable::All if !self.first_sends => Claimable::Started,
-            claimable => claimable,
-        }
+        self.state.claimable(self.bucket_next_free, now)
     }
 
     /// Whether refunds that were never sent may share a call here.
