@@ -17,7 +17,7 @@ use crate::domain::timestamp::Timestamp;
 
 use super::{Lease, Member};
 
-pub(super) use call::{Call, Desk, calls, may_go};
+pub(super) use call::{Call, Desk, age, calls, may_go, of_bucket};
 pub(super) use order::{frees_order, guard_after, is_busy, own_seen_minor};
 pub(super) use trip::{attempt_of, marked};
 
