@@ -12,11 +12,11 @@ use super::guards::{self, Guards};
 use super::transaction::Tx;
 use super::{accounts, claims, refunds, row};
 use crate::domain::account::Account;
-use crate::domain::answer::{Signal, asked_quiet};
+use crate::domain::answer::Signal;
 use crate::domain::attempt::AttemptEnd;
 use crate::domain::id::AttemptId;
 use crate::domain::timestamp::Timestamp;
-use crate::store::row::{EsimKey, GuardKey, Row, frees_order, marked, own_seen_minor};
+use crate::store::row::{EsimKey, GuardKey, Row, frees_order, marked, next_slot, own_seen_minor};
 use crate::store::wake::Wakes;
 use crate::store::{AttemptRecord, Error, Record, Recorded, Result};
 
@@ -54,6 +54,12 @@ pub(super) async fn record(
     // A worker that lost every lease changes nothing but its own attempt.
     if !steps.is_empty() || record.members.is_empty() {
         tell_account(tx, &record.signals, account, now).await?;
+        let ended = steps.iter().map(|(before, _)| *before);
+        if let Some((bucket, until)) = next_slot(&record.signals, ended, account, now) {
+            let stored = accounts::lock_bucket(tx, &bucket).await?;
+            let next_free = stored.map_or(until, |stored| stored.max(until));
+            accounts::save_bucket(tx, &bucket, stored, next_free).await?;
+        }
     }
     write_attempt(tx, record, told.contains(&Recorded::Stale)).await?;
     Ok((told, wakes))
@@ -123,12 +129,6 @@ async fn tell_account(tx: &Tx, signals: &[Signal], account: &Account, now: Times
         let state = accounts::lock(tx, &account.identity, LockType::Update).await?;
         let after = state.observe(signals, &account.admission, now);
         accounts::save(tx, name, &after).await?;
-    }
-    let until = asked_quiet(signals).map(|quiet| now.plus(quiet));
-    if let (Some(until), Some(rate)) = (until, &account.admission.rate) {
-        let stored = accounts::lock_bucket(tx, &rate.bucket).await?;
-        let next_free = stored.map_or(until, |stored| stored.max(until));
-        accounts::save_bucket(tx, &rate.bucket, stored, next_free).await?;
     }
     Ok(())
 }

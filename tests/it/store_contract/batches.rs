@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use refunds::domain::account::Account;
+use refunds::domain::admission::Rate;
 use refunds::domain::answer::Sight;
 use refunds::domain::attempt::AttemptKind;
 use refunds::domain::decision::Intent;
@@ -186,6 +187,23 @@ on_every_store! {
         assert_eq!(again.iter().map(ids).collect::<Vec<_>>(), vec![ids(&call[0])]);
         store.release(&leases(&again[0])).await.unwrap();
         assert_eq!(ids(&claim(&*store, "worker", &account).await[0]), ids(&call[0]));
+    }
+
+    async fn a_call_that_took_long_keeps_the_next_slot_a_window_from_its_end(db: &TestDatabase) {
+        let store = db.store();
+        let mut account = esim_account("company");
+        let rate = Rate::of_sends("egress".to_owned(), ESIM_CALLS_EVERY);
+        account.admission.rate = Some(rate.clone());
+        for (took, left) in [(5, ESIM_CALLS_EVERY), (40, ESIM_CALLS_EVERY)] {
+            accept(&*store, wish(&account, took, 1)).await;
+            let call = claim(&*store, "worker", &account).await.remove(0);
+            let send = send_of(&call);
+            store.begin(&leases(&call), &send, &account).await.unwrap();
+            db.clock.advance(Duration::from_secs(took.into()));
+            store.record(of_all(db, &account, &call, &send, &[declined()]), &account).await.unwrap();
+            assert_eq!(store.next_slot(&rate).await.unwrap(), Some(left), "after {took} s");
+            db.clock.advance(left);
+        }
     }
 
     async fn concurrent_claims_of_calls_never_share_a_refund(db: &TestDatabase) {
