@@ -186,5 +186,5 @@ async fn tried(app: &TestApp, order: &str) -> bool {
 
 /// The number of refund calls for an order.
 async fn posts(app: &TestApp, order: &str) -> usize {
-    app.sandbox.calls(order).await.iter().filter(|call| call["method"] == "POST").count()
+    app.sandbox.posts(order).await.len()
 }

@@ -17,7 +17,7 @@ use tonic_types::StatusExt;
 use super::support::app::{PATIENCE, TestApp, request, with_token};
 use super::support::on_every_app;
 
-type Messages = Streaming<refunds::grpc::proto::StreamRefundStatusResponse>;
+pub(super) type Messages = Streaming<refunds::grpc::proto::StreamRefundStatusResponse>;
 
 /// How far the clock is put forward to let a held refund go.
 const HELD: Duration = Duration::from_hours(1);
@@ -26,7 +26,7 @@ const HEARTBEAT: (&str, &str) = ("REFUNDS__SERVER__STREAM_HEARTBEAT_MS", "100");
 
 /// A message, as far as tests look at it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Seen {
+pub(super) enum Seen {
     Snapshot(State, i64),
     SnapshotEnd,
     Status(State, i64),
@@ -46,7 +46,7 @@ fn of(refund_id: &str) -> StreamRefundStatusRequest {
     StreamRefundStatusRequest { target, ..StreamRefundStatusRequest::default() }
 }
 
-fn now(refund_id: &str) -> StreamRefundStatusRequest {
+pub(super) fn now(refund_id: &str) -> StreamRefundStatusRequest {
     StreamRefundStatusRequest { start: StreamStart::Now.into(), ..of(refund_id) }
 }
 
@@ -54,7 +54,7 @@ fn resumed(refund_id: &str, token: &str) -> StreamRefundStatusRequest {
     StreamRefundStatusRequest { resume_token: token.to_owned(), ..of(refund_id) }
 }
 
-async fn open(app: &TestApp, message: StreamRefundStatusRequest) -> Result<Messages, Status> {
+pub(super) async fn open(app: &TestApp, message: StreamRefundStatusRequest) -> Result<Messages, Status> {
     app.client().await.stream_refund_status(message).await.map(tonic::Response::into_inner)
 }
 
@@ -77,7 +77,7 @@ async fn next(stream: &mut Messages) -> Result<Option<(Seen, String)>, Status> {
 }
 
 /// Everything but heartbeats, until the stream ends by itself.
-async fn rest(mut stream: Messages) -> Vec<(Seen, String)> {
+pub(super) async fn rest(mut stream: Messages) -> Vec<(Seen, String)> {
     let mut all = Vec::new();
     while let Some((seen, token)) = next(&mut stream).await.unwrap() {
         if seen != Seen::Heartbeat {

@@ -1,12 +1,10 @@
 //! The Airalo table: nothing is ever sent twice, so what may have been taken is known by its orders or not
 //! at all.
 
+use refunds::grpc::proto::FailureReason;
 use refunds::grpc::proto::refund::State;
-use refunds::grpc::proto::{
-    CreateRefundRequest, Esims, FailureReason, Reason, create_refund_request::Target,
-};
 
-use super::super::support::app::TestApp;
+use super::super::support::app::{TestApp, esims_request};
 use super::super::support::on_every_app;
 use super::{End, Row, Table};
 
@@ -89,13 +87,7 @@ const TABLE: Table = Table {
     quiet: &[],
     order: iccid,
     settings: |_| &[],
-    request: |request_id, account, iccid| CreateRefundRequest {
-        request_id: request_id.to_owned(),
-        account: account.to_owned(),
-        target: Some(Target::Esims(Esims { iccids: vec![iccid.to_owned()] })),
-        reason: Reason::NoCoverage.into(),
-        ..CreateRefundRequest::default()
-    },
+    request: |request_id, account, iccid| esims_request(request_id, account, &[iccid]),
 };
 
 /// Rows in which the provider says that it took nothing, so that the refund goes out again.

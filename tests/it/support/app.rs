@@ -8,8 +8,8 @@ use refunds::config::{Config, Environment};
 use refunds::grpc::proto::refund::State;
 use refunds::grpc::proto::refund_service_client::RefundServiceClient;
 use refunds::grpc::proto::{
-    CreateRefundRequest, CreateRefundResponse, GetRefundRequest, GetRefundResponse, Money, Payment, Refund,
-    RefundView, create_refund_request::Target,
+    CreateRefundRequest, CreateRefundResponse, Esims, GetRefundRequest, GetRefundResponse, Money, Payment,
+    Reason, Refund, RefundView, create_refund_request::Target,
 };
 use refunds::service::{Clock, Interrupt};
 use refunds::telemetry;
@@ -310,6 +310,18 @@ pub(crate) fn request(request_id: &str, order_id: &str, amount_minor: i64) -> Cr
             transaction_id: String::new(),
             amount: Some(Money { currency_code: "AUD".to_owned(), amount_minor }),
         })),
+        ..CreateRefundRequest::default()
+    }
+}
+
+/// A request for a refund of eSIMs.
+pub(crate) fn esims_request(request_id: &str, account: &str, iccids: &[&str]) -> CreateRefundRequest {
+    let iccids = iccids.iter().map(|iccid| (*iccid).to_owned()).collect();
+    CreateRefundRequest {
+        request_id: request_id.to_owned(),
+        account: account.to_owned(),
+        target: Some(Target::Esims(Esims { iccids })),
+        reason: Reason::NoCoverage.into(),
         ..CreateRefundRequest::default()
     }
 }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use refunds::domain::timestamp::Timestamp;
 use refunds::sandbox::{Error, Options, Sandbox};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -59,6 +60,22 @@ impl TestSandbox {
     /// The requests for an order, in order of their coming.
     pub(crate) async fn calls(&self, order_id: &str) -> Vec<Value> {
         calls(self.address, order_id).await
+    }
+
+    /// The refund calls for an order, in order of their coming.
+    pub(crate) async fn posts(&self, order_id: &str) -> Vec<Value> {
+        self.calls(order_id).await.into_iter().filter(|call| call["method"] == "POST").collect()
+    }
+
+    /// When they came, milliseconds.
+    pub(crate) async fn posts_ms(&self, order_id: &str) -> Vec<i64> {
+        let at = |call: &Value| Timestamp::parse_rfc3339(call["at"].as_str().unwrap()).unwrap();
+        self.posts(order_id).await.iter().map(|call| at(call).micros() / 1_000).collect()
+    }
+
+    /// What came to a provider and how much of it was turned away.
+    pub(crate) async fn counters(&self, provider: &str) -> Value {
+        http(self.address, "GET", &format!("/control/{provider}/counters"), "").await
     }
 
     /// Changes settings.
