@@ -179,8 +179,11 @@ pub(crate) async fn open_store(config: &Config, time: store::TimeSource) -> Resu
     Ok(store)
 }
 
-/// The accounts of a configuration, without their clients.
-pub(crate) fn accounts_of(config: &Config) -> Result<Vec<Account>, Error> {
+/// The accounts of a configuration as the engine sees them, without their clients.
+///
+/// # Errors
+/// A value that the configuration let through and that does not fit.
+pub fn accounts_of(config: &Config) -> Result<Vec<Account>, Error> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     config.accounts.values().map(|account| accounts::account(account, &clock)).collect()
 }

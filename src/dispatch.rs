@@ -126,9 +126,8 @@ impl Dispatcher {
             .lines
             .values()
             .map(|line| (line.account.clone(), line.permits.available_permits()))
-            .filter(|(_, room)| *room > 0)
             .collect();
-        if rooms.is_empty() {
+        if rooms.iter().all(|(_, room)| *room == 0) {
             return Ok(0);
         }
         let settings = &self.parts.settings;

@@ -63,6 +63,14 @@ impl Rate {
         Self { bucket, every, slot_age_max: Duration::ZERO }
     }
 
+    /// When the next slot may be at the earliest, now that a call has ended for which one was spent. A
+    /// provider counts a call when it comes, and one that took longer than a slot may be old may have come as
+    /// late as its answer. `None`: the slots are far enough apart as they are.
+    pub fn next_after(&self, spent: Timestamp, ended: Timestamp) -> Option<Timestamp> {
+        let window = self.every.saturating_sub(self.slot_age_max);
+        (ended.since(spent) > self.slot_age_max).then(|| ended.plus(window))
+    }
+
     /// The same budget for something that takes several requests.
     #[must_use]
     pub fn for_requests(&self, requests: usize) -> Self {
@@ -352,6 +360,15 @@ mod tests {
             waits.push(state.blocked.as_ref().unwrap().probe_at.since(Timestamp::EPOCH).as_secs() / 60);
         }
         assert_eq!(waits, [1, 2, 4, 8, 15, 15]);
+    }
+
+    #[test]
+    fn a_call_that_took_long_keeps_the_next_slot_a_whole_window_from_its_end() {
+        let rate = Rate::of_sends("egress".to_owned(), Duration::from_mins(5), Duration::from_secs(3));
+        let after = |took| rate.next_after(Timestamp::EPOCH, Timestamp::EPOCH.plus(took));
+        assert_eq!(after(SLOT_AGE_MAX), None);
+        let took = Duration::from_secs(40);
+        assert_eq!(after(took), Some(Timestamp::EPOCH.plus(took + Duration::from_mins(5))));
     }
 
     #[test]

@@ -9,12 +9,6 @@ use tonic_types::StatusExt;
 
 use super::support::app::{TestApp, request};
 use super::support::on_every_app;
-use super::support::sandbox::{came_us, posts};
-
-/// When the POSTs of an order came, milliseconds.
-async fn posts_ms(app: &TestApp, order: &str) -> Vec<i64> {
-    posts(app.sandbox.address(), order).await.iter().map(|call| came_us(call) / 1_000).collect()
-}
 
 on_every_app! {
     async fn a_rate_budget_keeps_calls_apart_and_says_what_waits(app: &mut TestApp) {
@@ -33,7 +27,7 @@ on_every_app! {
         let mut sent = Vec::new();
         for (n, id) in ids.iter().enumerate() {
             app.wait_for(id, State::Succeeded).await;
-            sent.extend(posts_ms(app, &format!("100{n}")).await);
+            sent.extend(app.sandbox.posts_ms(&format!("100{n}")).await);
         }
         sent.sort_unstable();
         assert_eq!(sent.len(), 4);
@@ -108,6 +102,6 @@ on_every_app! {
         assert_eq!(again.provider_key, first.provider_key);
         app.wait_for(&again.refund_id, State::Succeeded).await;
         assert_eq!(app.effects("9962001").await.len(), 1);
-        assert_eq!(posts_ms(app, "9962001").await.len(), 1);
+        assert_eq!(app.sandbox.posts_ms("9962001").await.len(), 1);
     }
 }

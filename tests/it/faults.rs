@@ -17,7 +17,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::support::app::TestApp;
-use super::support::sandbox::{self, TestSandbox, http};
+use super::support::sandbox::{TestSandbox, http};
 
 /// How a row ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -226,5 +226,5 @@ async fn a_refused_resend_leaves_it_unknown(app: &TestApp, table: &Table, accoun
 
 /// The number of refund calls for an order.
 async fn posts(app: &TestApp, order: &str) -> usize {
-    sandbox::posts(app.sandbox.address(), order).await.len()
+    app.sandbox.posts(order).await.len()
 }

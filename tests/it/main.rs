@@ -1,6 +1,12 @@
 //! The service from outside, in one binary: the databases, the store's contract, and whole processes.
 
 #[cfg(test)]
+mod airalo_batches;
+#[cfg(test)]
+mod airalo_budget;
+#[cfg(test)]
+mod airalo_week;
+#[cfg(test)]
 mod bad_input;
 #[cfg(test)]
 mod budgets;

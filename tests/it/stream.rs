@@ -46,7 +46,7 @@ pub(super) fn of(refund_id: &str) -> StreamRefundStatusRequest {
     StreamRefundStatusRequest { target, ..StreamRefundStatusRequest::default() }
 }
 
-fn now(refund_id: &str) -> StreamRefundStatusRequest {
+pub(super) fn now(refund_id: &str) -> StreamRefundStatusRequest {
     StreamRefundStatusRequest { start: StreamStart::Now.into(), ..of(refund_id) }
 }
 
@@ -77,7 +77,7 @@ pub(super) async fn next(stream: &mut Messages) -> Result<Option<(Seen, String)>
 }
 
 /// Everything but heartbeats, until the stream ends by itself.
-async fn rest(mut stream: Messages) -> Vec<(Seen, String)> {
+pub(super) async fn rest(mut stream: Messages) -> Vec<(Seen, String)> {
     let mut all = Vec::new();
     while let Some((seen, token)) = next(&mut stream).await.unwrap() {
         if seen != Seen::Heartbeat {

@@ -3,21 +3,27 @@
 use std::time::Duration;
 
 use super::world::World;
+use crate::domain::batch;
+use crate::domain::refund::StateKind;
 use crate::domain::timestamp::Timestamp;
-use crate::store::row::{Desk, Row, calls};
+use crate::store::row::{Desk, Row, age, calls, may_go, of_bucket};
 use crate::store::wake::Wakes;
 use crate::store::{ClaimAsk, Claimed, Lease};
 
 impl World {
     /// Leases what is due: first SENDING refunds whose worker is gone, then what each account's state allows.
     pub(super) fn claim(&mut self, ask: &ClaimAsk, now: Timestamp) -> Vec<Claimed> {
-        let desks = Desk::all_of(ask, |account| {
+        let mut desks = Desk::all_of(ask, |account| {
             let rate = account.admission.rate.as_ref();
             let next_free = rate.and_then(|rate| self.buckets.get(&rate.bucket).copied());
             (self.account_state(&account.identity.name), next_free)
         });
-        let due = self.due.iter().take_while(|(due, _)| *due <= now);
-        let due: Vec<Row> = due.filter_map(|(_, id)| self.rows.get(id).cloned()).collect();
+        for desk in &mut desks {
+            let bucket = desk.shared_bucket();
+            desk.slot_asked_for =
+                bucket.is_some_and(|bucket| of_bucket(ask, bucket).any(|name| self.makes_ready(name, now)));
+        }
+        let due = desks.iter().flat_map(|desk| self.candidates(desk, now)).cloned().collect();
         let mut claimed = Vec::new();
         for call in calls(due, &desks, now) {
             let Some(desk) = desks.iter().find(|desk| call.account() == Some(desk.name())) else {
@@ -32,6 +38,22 @@ impl World {
             }
         }
         claimed
+    }
+
+    /// What is due of an account and may go; of what may share a call no more than is looked at.
+    fn candidates(&self, desk: &Desk<'_>, now: Timestamp) -> Vec<&Row> {
+        let claimable = desk.claimable(now);
+        let started = self.due(desk.name(), false, now);
+        let mut found: Vec<&Row> = started.filter(|row| may_go(row.refund.state.kind(), claimable)).collect();
+        if may_go(StateKind::Pending, claimable) {
+            let mut unsent: Vec<&Row> = self.due(desk.name(), true, now).collect();
+            if desk.fills_calls(now) {
+                unsent.sort_by_key(|row| age(&row.refund));
+                unsent.truncate(batch::CANDIDATES_MAX);
+            }
+            found.extend(unsent);
+        }
+        found
     }
 
     /// Makes held leases run for `length` from now; tells which are held.

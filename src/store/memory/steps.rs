@@ -4,13 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::world::{World, inconsistent};
 use crate::domain::account::Account;
-use crate::domain::answer::{Signal, quiet_of_looks, quiet_of_sends};
+use crate::domain::answer::{Signal, quiet_of_looks};
 use crate::domain::decision::{Acceptance, accept};
 use crate::domain::guard::Guard;
 use crate::domain::plan::Jitter;
 use crate::domain::refund::{NewRefund, Refund, StateKind};
 use crate::domain::timestamp::Timestamp;
-use crate::store::row::{EsimKey, GuardKey, Row, figures_are_unclear, frees_order, marked, own_seen_minor};
+use crate::store::row::{
+    EsimKey, GuardKey, Row, figures_are_unclear, frees_order, marked, next_slot, own_seen_minor,
+};
 use crate::store::wake::Wakes;
 use crate::store::{AttemptRecord, Record, Recorded, Recovery, Result};
 
@@ -79,6 +81,11 @@ impl World {
         self.guards.extend(guards);
         if !steps.is_empty() || record.members.is_empty() {
             self.tell_account(&record.signals, account, now);
+            let ended = steps.iter().map(|(before, _)| before);
+            if let Some((bucket, until)) = next_slot(&record.signals, ended, account, now) {
+                let next_free = self.buckets.entry(bucket).or_insert(until);
+                *next_free = (*next_free).max(until);
+            }
         }
         for (before, after) in steps {
             self.give_up(&before.refund, &after.refund);
@@ -107,6 +114,9 @@ impl World {
 
     /// Makes those due that wait for an order that is free now; tells whether there were any.
     fn wake_waiting(&mut self, freed: &BTreeSet<GuardKey>, now: Timestamp) -> bool {
+        if freed.is_empty() {
+            return false;
+        }
         let is_freed = |row: &Row| GuardKey::of_refund(&row.refund).is_some_and(|key| freed.contains(&key));
         let waiting = self.rows.values().filter(|row| row.waits_for_order(now) && is_freed(row));
         let woken: Vec<Row> = waiting.map(|row| row.woken(now)).collect();
@@ -173,12 +183,7 @@ impl World {
         let state = self.account_state(&account.identity.name);
         let state = state.observe(signals, &account.admission, now);
         self.put_account(&account.identity, state);
-        let budgets = [
-            (quiet_of_sends(signals), account.admission.rate.as_ref()),
-            (quiet_of_looks(signals), account.lookup_rate.as_ref()),
-        ];
-        for (quiet, rate) in budgets {
-            let (Some(quiet), Some(rate)) = (quiet, rate) else { continue };
+        if let (Some(quiet), Some(rate)) = (quiet_of_looks(signals), &account.lookup_rate) {
             let until = now.plus(quiet);
             let next_free = self.buckets.entry(rate.bucket.clone()).or_insert(until);
             *next_free = (*next_free).max(until);

@@ -8,7 +8,7 @@ use crate::domain::attempt::Attempt;
 use crate::domain::event::Event;
 use crate::domain::guard::Guard;
 use crate::domain::id::{AccountName, AttemptId, CallerName, RefundId, RequestId};
-use crate::domain::refund::Refund;
+use crate::domain::refund::{Refund, StateKind};
 use crate::domain::timestamp::Timestamp;
 use crate::store::row::{EsimKey, GuardKey, Row};
 use crate::store::wake::Wakes;
@@ -18,8 +18,8 @@ use crate::store::{Depth, Error, History, Result};
 #[derive(Debug, Default)]
 pub(super) struct World {
     pub(super) rows: BTreeMap<RefundId, Row>,
-    /// When who is due: the index that claims go by.
-    pub(super) due: BTreeSet<(Timestamp, RefundId)>,
+    /// When who of an account is due, those that were never sent apart: the index that claims go by.
+    pub(super) due: BTreeMap<(AccountName, bool), BTreeSet<(Timestamp, RefundId)>>,
     pub(super) keys: HashMap<(CallerName, RequestId), RefundId>,
     pub(super) guards: BTreeMap<GuardKey, Guard>,
     /// Which refund has which eSIM.
@@ -37,14 +37,37 @@ impl World {
     /// Writes a row.
     pub(super) fn put(&mut self, row: Row) {
         let id = row.refund.id;
-        if let Some(due) = row.due {
-            self.due.insert((due, id));
+        let (due, queue) = (row.due, queue_of(&row));
+        let old = self.rows.insert(id, row);
+        if let Some((old_due, old)) = old.and_then(|old| Some((old.due?, old)))
+            && let Some(queue) = self.due.get_mut(&queue_of(&old))
+        {
+            queue.remove(&(old_due, id));
         }
-        let new_due = row.due;
-        let old_due = self.rows.insert(id, row).and_then(|old| old.due);
-        if let Some(old) = old_due.filter(|_| old_due != new_due) {
-            self.due.remove(&(old, id));
+        if let Some(due) = due {
+            self.due.entry(queue).or_default().insert((due, id));
         }
+    }
+
+    /// The rows of an account that are due, by when they were; those that were never sent, or the others.
+    pub(super) fn due(
+        &self,
+        account: &AccountName,
+        unsent: bool,
+        now: Timestamp,
+    ) -> impl Iterator<Item = &Row> {
+        self.queue(account, unsent).take_while(move |row| row.due <= Some(now))
+    }
+
+    /// Whether a call of refunds of an account that were never sent is being made ready.
+    pub(super) fn makes_ready(&self, account: &AccountName, now: Timestamp) -> bool {
+        let later = self.queue(account, true).rev().take_while(|row| row.due > Some(now));
+        later.into_iter().any(|row| row.held.is_some())
+    }
+
+    fn queue(&self, account: &AccountName, unsent: bool) -> impl DoubleEndedIterator<Item = &Row> {
+        let queue = self.due.get(&(account.clone(), unsent)).into_iter().flatten();
+        queue.filter_map(|(_, id)| self.rows.get(id))
     }
 
     /// Gives up what a refund has no claim on any more.
@@ -138,13 +161,17 @@ impl World {
 
     pub(super) fn depths(&self) -> Vec<Depth> {
         let mut counts: BTreeMap<&AccountName, u64> = BTreeMap::new();
-        for (_, id) in &self.due {
-            if let Some(row) = self.rows.get(id) {
-                *counts.entry(&row.refund.identity.name).or_default() += 1;
-            }
+        for ((account, _), queue) in &self.due {
+            *counts.entry(account).or_default() += u64::try_from(queue.len()).unwrap_or(u64::MAX);
         }
+        counts.retain(|_, open| *open > 0);
         counts.into_iter().map(|(account, open)| Depth { account: account.clone(), open }).collect()
     }
+}
+
+/// Where a row is in the index.
+fn queue_of(row: &Row) -> (AccountName, bool) {
+    (row.refund.identity.name.clone(), row.refund.state.kind() == StateKind::Pending)
 }
 
 pub(super) fn inconsistent(table: &'static str, column: &'static str, id: &impl ToString) -> Error {

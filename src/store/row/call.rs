@@ -1,11 +1,13 @@
 //! Which due refunds are handed out, and which of them share a call.
 
+use std::collections::BTreeSet;
+
 use super::Row;
 use crate::domain::account::Account;
 use crate::domain::admission::{AccountState, Claimable};
 use crate::domain::batch;
 use crate::domain::id::{AccountName, RefundId};
-use crate::domain::refund::StateKind;
+use crate::domain::refund::{Refund, StateKind};
 use crate::domain::timestamp::Timestamp;
 use crate::store::{ClaimAsk, Claimed, Held, Lease};
 
@@ -16,6 +18,8 @@ pub(in crate::store) struct Desk<'a> {
     pub(in crate::store) room: usize,
     pub(in crate::store) state: AccountState,
     pub(in crate::store) bucket_next_free: Option<Timestamp>,
+    /// A call is on its way to the slot: its refunds are looked at.
+    pub(in crate::store) slot_asked_for: bool,
 }
 
 impl<'a> Desk<'a> {
@@ -28,7 +32,8 @@ impl<'a> Desk<'a> {
         for (account, room) in ask.rooms.iter().filter(|(_, room)| *room > 0) {
             if desks.iter().all(|desk| desk.account.identity.name != account.identity.name) {
                 let (state, bucket_next_free) = standing(account);
-                desks.push(Self { account, room: *room, state, bucket_next_free });
+                let slot_asked_for = false;
+                desks.push(Self { account, room: *room, state, bucket_next_free, slot_asked_for });
             }
         }
         desks
@@ -38,13 +43,28 @@ impl<'a> Desk<'a> {
         &self.account.identity.name
     }
 
+    /// What may be handed out. One call at a time goes for a slot that calls share: another one would look
+    /// at its orders in vain, at the cost of the lookups' budget.
     pub(in crate::store) fn claimable(&self, now: Timestamp) -> Claimable {
-        self.state.claimable(self.bucket_next_free, now)
+        match self.state.claimable(self.bucket_next_free, now) {
+            Claimable::All if self.slot_asked_for => Claimable::Started,
+            claimable => claimable,
+        }
     }
 
     /// Whether refunds that were never sent may share a call here.
-    pub(in crate::store) fn shares_calls(&self) -> bool {
+    fn shares_calls(&self) -> bool {
         self.account.capabilities.batch_max > 1
+    }
+
+    /// Whether the candidates for a shared call are asked for: the oldest that are due.
+    pub(in crate::store) fn fills_calls(&self, now: Timestamp) -> bool {
+        self.shares_calls() && self.claimable(now) == Claimable::All
+    }
+
+    /// The budget whose slots shared calls go for, one at a time.
+    pub(in crate::store) fn shared_bucket(&self) -> Option<&'a str> {
+        shared_bucket(self.account)
     }
 
     /// The calls that due refunds of this account make, as many as there is room for: first of SENDING
@@ -57,32 +77,36 @@ impl<'a> Desk<'a> {
             let run_out = due.iter().filter(|row| row.refund.state.kind() == StateKind::Sending).count();
             due.truncate(run_out.saturating_add(1));
         }
-        let together = self.shares_calls() && claimable == Claimable::All;
+        let together = self.fills_calls(now);
         let (unsent, single): (Vec<_>, Vec<_>) =
             due.into_iter().partition(|row| together && row.refund.state.kind() == StateKind::Pending);
         let mut calls: Vec<Call> = single
             .into_iter()
             .map(|row| Call {
                 probe: claimable == Claimable::Probe && row.refund.state.kind() != StateKind::Sending,
+                place: Some(precedence(&row)),
                 rows: vec![row],
             })
             .collect();
-        calls.extend(self.shared(&unsent));
-        calls.sort_by_key(Call::precedence);
+        calls.extend(self.shared(unsent));
+        calls.sort_by_key(|call| call.place);
         calls.truncate(self.room);
         calls
     }
 
     /// Where there is a rate budget one call is filled: whoever waits for the next slot may still join its
     /// call.
-    fn shared(&self, unsent: &[Row]) -> Vec<Call> {
+    fn shared(&self, mut unsent: Vec<Row>) -> Vec<Call> {
+        unsent.sort_by_key(|row| age(&row.refund));
         let calls_max = if self.account.admission.rate.is_some() { 1 } else { self.room };
         let candidates: Vec<_> = unsent.iter().take(batch::CANDIDATES_MAX).map(|row| &row.refund).collect();
         batch::fill(&candidates, self.account.capabilities.batch_max, calls_max)
             .into_iter()
-            .map(|places| Call {
-                probe: false,
-                rows: places.into_iter().filter_map(|place| unsent.get(place).cloned()).collect(),
+            .map(|places| {
+                let rows: Vec<Row> =
+                    places.into_iter().filter_map(|place| unsent.get(place).cloned()).collect();
+                let oldest = rows.first().map(|row| age(&row.refund));
+                Call { probe: false, place: oldest.map(|(since, id)| (true, Some(since), id)), rows }
             })
             .collect()
     }
@@ -94,16 +118,13 @@ pub(in crate::store) struct Call {
     pub(in crate::store) rows: Vec<Row>,
     /// Handed out alone, to see whether its account has recovered.
     pub(in crate::store) probe: bool,
+    place: Option<Precedence>,
 }
 
 impl Call {
     /// The account that all of it is of.
     pub(in crate::store) fn account(&self) -> Option<&AccountName> {
         self.rows.first().map(|row| &row.refund.identity.name)
-    }
-
-    fn precedence(&self) -> Option<Precedence> {
-        self.rows.first().map(precedence)
     }
 
     /// What the worker is told of its claim.
@@ -135,8 +156,36 @@ pub(in crate::store) fn calls(mut due: Vec<Row>, desks: &[Desk<'_>], now: Timest
         due = others;
         calls.extend(desk.calls(of_account, now));
     }
-    calls.sort_by_key(Call::precedence);
+    calls.sort_by_key(|call| call.place);
+    let mut asked_for = BTreeSet::new();
+    calls.retain(|call| {
+        let unsent = call.rows.first().is_some_and(|row| row.refund.state.kind() == StateKind::Pending);
+        let desk = desks.iter().find(|desk| call.account() == Some(desk.name()));
+        let bucket = desk.and_then(Desk::shared_bucket).filter(|_| unsent && !call.probe);
+        bucket.is_none_or(|bucket| asked_for.insert(bucket))
+    });
     calls
+}
+
+/// The order in which refunds come into a shared call: one that was given back, or had to wait a while, keeps
+/// its place.
+pub(in crate::store) fn age(refund: &Refund) -> (Timestamp, RefundId) {
+    (refund.create_time, refund.id)
+}
+
+/// The accounts of an ask that go for the slots of a budget together, those without room too.
+pub(in crate::store) fn of_bucket<'a>(
+    ask: &'a ClaimAsk,
+    bucket: &str,
+) -> impl Iterator<Item = &'a AccountName> {
+    let accounts = ask.rooms.iter().map(|(account, _)| account);
+    let of_bucket = accounts.filter(move |account| shared_bucket(account) == Some(bucket));
+    of_bucket.map(|account| &account.identity.name)
+}
+
+fn shared_bucket(account: &Account) -> Option<&str> {
+    let rate = account.admission.rate.as_ref().filter(|_| account.capabilities.batch_max > 1)?;
+    Some(rate.bucket.as_str())
 }
 
 /// Whether an account lets a due refund be handed out, by its state alone. What is SENDING and due has lost

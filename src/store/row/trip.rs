@@ -1,8 +1,12 @@
 //! Round trips as they are written.
 
+use super::Row;
+use crate::domain::account::Account;
+use crate::domain::answer::{Signal, quiet_of_sends};
 use crate::domain::attempt::{Attempt, AttemptEnd};
 use crate::domain::decision::Intent;
 use crate::domain::id::{AccountName, RefundId};
+use crate::domain::refund::State;
 use crate::domain::sight::Sight;
 use crate::domain::timestamp::Timestamp;
 use crate::store::AttemptRecord;
@@ -31,6 +35,31 @@ pub(in crate::store) fn attempt_of(
         trace_id: intent.trace_id.clone(),
         preflight,
     }
+}
+
+/// When the account's bucket has its next slot at the earliest, by what a record tells: the quiet that its
+/// provider asked for, and the end of a call that took long.
+pub(in crate::store) fn next_slot<'a>(
+    signals: &[Signal],
+    ended: impl IntoIterator<Item = &'a Row>,
+    account: &Account,
+    now: Timestamp,
+) -> Option<(String, Timestamp)> {
+    let rate = account.admission.rate.as_ref()?;
+    let spent = ended.into_iter().filter_map(|row| match &row.refund.state {
+        State::Sending { started, .. } => Some(*started),
+        State::Pending { .. }
+        | State::Unknown { .. }
+        | State::InReview { .. }
+        | State::Succeeded(_)
+        | State::PartiallySucceeded(_)
+        | State::Failed(_)
+        | State::Canceled
+        | State::Reversed(_) => None,
+    });
+    let after = spent.filter_map(|spent| rate.next_after(spent, now)).max();
+    let quiet = quiet_of_sends(signals).map(|quiet| now.plus(quiet));
+    Some((rate.bucket.clone(), quiet.max(after)?))
 }
 
 /// Marks what is written of a round trip as late when a member's lease was lost.

@@ -16,9 +16,9 @@ use super::transaction::Tx;
 use super::{accounts, leases};
 use crate::domain::admission::{AccountState, Claimable};
 use crate::domain::batch;
-use crate::domain::id::RefundId;
+use crate::domain::id::{AccountName, RefundId};
 use crate::domain::timestamp::Timestamp;
-use crate::store::row::{Call, Desk, Row, calls, may_go};
+use crate::store::row::{Call, Desk, Row, calls, may_go, of_bucket};
 use crate::store::wake::Wakes;
 use crate::store::{ClaimAsk, Claimed, Result};
 
@@ -31,10 +31,11 @@ const PENDING: &str = "state = 'pending'";
 /// Leases what is due: first SENDING refunds whose worker is gone, then what each account's state allows.
 pub(super) async fn claim(tx: &Tx, ask: &ClaimAsk) -> Result<(Vec<Claimed>, Wakes), Fault> {
     let now = tx.now().await?;
-    let desks = desks(tx, ask).await?;
+    let mut desks = desks(tx, ask).await?;
     if desks.is_empty() {
         return Ok((Vec::new(), Wakes::default()));
     }
+    ask_for_slots(tx, ask, &mut desks, now).await?;
     let due = candidates(tx, &desks, now).await?;
     let mut calls = calls(due, &desks, now);
     let mut states: BTreeMap<&str, AccountState> =
@@ -70,6 +71,36 @@ async fn desks<'a>(tx: &Tx, ask: &'a ClaimAsk) -> Result<Vec<Desk<'a>>, Fault> {
     }))
 }
 
+/// Sees whose slots are asked for already. Asked only while a slot is free and could be gone for. Two
+/// replicas that claim at the same moment may both go for it: the slot is spent once, whoever comes first.
+async fn ask_for_slots(tx: &Tx, ask: &ClaimAsk, desks: &mut [Desk<'_>], now: Timestamp) -> Result<(), Fault> {
+    let going = desks.iter().filter(|desk| desk.fills_calls(now)).filter_map(Desk::shared_bucket);
+    let names: BTreeSet<&str> =
+        going.flat_map(|bucket| of_bucket(ask, bucket)).map(AccountName::as_str).collect();
+    if names.is_empty() {
+        return Ok(());
+    }
+    let made_ready: Vec<String> = refund::Entity::find()
+        .select_only()
+        .column(refund::Column::Account)
+        .distinct()
+        .filter(refund::Column::Account.is_in(names))
+        .filter(Expr::cust(PENDING))
+        .filter(refund::Column::DueUs.gt(now.micros()))
+        // A running lease ends no later than this.
+        .filter(refund::Column::DueUs.lte(now.plus(ask.lease).micros()))
+        .filter(refund::Column::LeaseWorker.is_not_null())
+        .into_tuple()
+        .all(&tx.conn)
+        .await?;
+    for desk in desks {
+        let bucket = desk.shared_bucket();
+        let mut others = bucket.into_iter().flat_map(|bucket| of_bucket(ask, bucket));
+        desk.slot_asked_for = others.any(|name| made_ready.iter().any(|account| account == name.as_str()));
+    }
+    Ok(())
+}
+
 /// One statement for all accounts. Rows that another transaction works on are passed over.
 async fn candidates(tx: &Tx, desks: &[Desk<'_>], now: Timestamp) -> Result<Vec<Row>, Fault> {
     let names = desks.iter().map(|desk| desk.name().as_str());
@@ -81,7 +112,7 @@ async fn candidates(tx: &Tx, desks: &[Desk<'_>], now: Timestamp) -> Result<Vec<R
     for desk in desks {
         let (one, each): (usize, usize) = (1, desk.room);
         let wanted: &[(usize, &'static str)] = match desk.claimable(now) {
-            Claimable::All if desk.shares_calls() => &[(each, STARTED), (batch::CANDIDATES_MAX, PENDING)],
+            Claimable::All if desk.fills_calls(now) => &[(each, STARTED), (batch::CANDIDATES_MAX, PENDING)],
             Claimable::All => &[(each, NOT_SENDING)],
             Claimable::Started => &[(each, STARTED)],
             Claimable::Probe => &[(one, NOT_SENDING)],
@@ -101,10 +132,15 @@ async fn candidates(tx: &Tx, desks: &[Desk<'_>], now: Timestamp) -> Result<Vec<R
 }
 
 fn due(now: Timestamp, limit: usize, which: &'static str) -> sea_orm::Select<refund::Entity> {
-    refund::Entity::find()
-        .filter(refund::Column::DueUs.lte(now.micros()))
-        .filter(Expr::cust(which))
-        .order_by_asc(refund::Column::DueUs)
+    let due =
+        refund::Entity::find().filter(refund::Column::DueUs.lte(now.micros())).filter(Expr::cust(which));
+    let in_order = if which == PENDING {
+        // By age, as `row::age` says: sorted, which a slot is worth.
+        due.order_by_asc(refund::Column::CreatedUs).order_by_asc(refund::Column::Id)
+    } else {
+        due.order_by_asc(refund::Column::DueUs)
+    };
+    in_order
         .limit(u64::try_from(limit).unwrap_or(u64::MAX))
         .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
 }

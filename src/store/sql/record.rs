@@ -12,11 +12,13 @@ use super::guards::{self, Guards};
 use super::transaction::Tx;
 use super::{accounts, claims, refunds, row};
 use crate::domain::account::Account;
-use crate::domain::answer::{Signal, quiet_of_looks, quiet_of_sends};
+use crate::domain::answer::{Signal, quiet_of_looks};
 use crate::domain::attempt::AttemptEnd;
 use crate::domain::id::AttemptId;
 use crate::domain::timestamp::Timestamp;
-use crate::store::row::{EsimKey, GuardKey, Row, figures_are_unclear, frees_order, marked, own_seen_minor};
+use crate::store::row::{
+    EsimKey, GuardKey, Row, figures_are_unclear, frees_order, marked, next_slot, own_seen_minor,
+};
 use crate::store::wake::Wakes;
 use crate::store::{AttemptRecord, Error, Record, Recorded, Result};
 
@@ -54,6 +56,12 @@ pub(super) async fn record(
     // A worker that lost every lease changes nothing but its own attempt.
     if !steps.is_empty() || record.members.is_empty() {
         tell_account(tx, &record.signals, account, now).await?;
+        let ended = steps.iter().map(|(before, _)| *before);
+        if let Some((bucket, until)) = next_slot(&record.signals, ended, account, now) {
+            let stored = accounts::lock_bucket(tx, &bucket).await?;
+            let next_free = stored.map_or(until, |stored| stored.max(until));
+            accounts::save_bucket(tx, &bucket, stored, next_free).await?;
+        }
     }
     write_attempt(tx, record, told.contains(&Recorded::Stale)).await?;
     Ok((told, wakes))
@@ -128,12 +136,7 @@ async fn tell_account(tx: &Tx, signals: &[Signal], account: &Account, now: Times
         let after = state.observe(signals, &account.admission, now);
         accounts::save(tx, name, &after).await?;
     }
-    let budgets = [
-        (quiet_of_sends(signals), account.admission.rate.as_ref()),
-        (quiet_of_looks(signals), account.lookup_rate.as_ref()),
-    ];
-    for (quiet, rate) in budgets {
-        let (Some(quiet), Some(rate)) = (quiet, rate) else { continue };
+    if let (Some(quiet), Some(rate)) = (quiet_of_looks(signals), &account.lookup_rate) {
         let until = now.plus(quiet);
         let stored = accounts::lock_bucket(tx, &rate.bucket).await?;
         let next_free = stored.map_or(until, |stored| stored.max(until));

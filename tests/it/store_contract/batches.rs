@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use refunds::domain::account::Account;
+use refunds::domain::admission::Rate;
 use refunds::domain::attempt::AttemptKind;
 use refunds::domain::decision::Intent;
 use refunds::domain::id::RefundId;
 use refunds::domain::reason::FailureReason;
 use refunds::domain::refund::{Change, Failure, NewRefund, State, StateKind, Wait};
 use refunds::domain::sight::Sight;
-use refunds::store::{AttemptRecord, Begun, Claimed, Lease, Member, Record, Recorded, Store};
+use refunds::store::{AttemptRecord, Begun, ClaimAsk, Claimed, Lease, Member, Record, Recorded, Store};
 
 use super::{LEASE, accept, ask, claim, ended, intent};
 use crate::support::database::TestDatabase;
@@ -32,6 +33,13 @@ async fn accept_singles(store: &dyn Store, account: &Account, count: u32) -> Vec
         ids.push(accept(store, wish(account, number, 1)).await.id);
     }
     ids
+}
+
+/// The same account without a budget.
+fn unlimited(account: &Account) -> Account {
+    let mut account = account.clone();
+    account.admission.rate = None;
+    account
 }
 
 fn ids(call: &Claimed) -> Vec<RefundId> {
@@ -88,7 +96,7 @@ on_every_store! {
         let all = accept_singles(&*store, &account, 3).await;
         let call = claim(&*store, "worker", &account).await.remove(0);
         store.release(&leases(&call)[1..2]).await.unwrap();
-        assert_eq!(ids(&claim(&*replica, "other", &account).await[0]), all[1..2]);
+        assert_eq!(ids(&claim(&*replica, "other", &unlimited(&account)).await[0]), all[1..2]);
         let mut send = send_of(&call);
         let seen = |number, status| Some(Sight::Esims(vec![esim_seen(&iccid(number), "17", status)]));
         send.sights = vec![seen(0, "completed"), seen(1, "refunded"), seen(2, "completed")];
@@ -135,7 +143,7 @@ on_every_store! {
 
     async fn a_call_is_filled_with_the_oldest_that_agree_and_fit(db: &TestDatabase) {
         let store = db.store();
-        let mut account = esim_account("company");
+        let account = esim_account("company");
         let mut all = Vec::new();
         for (first, count, notes) in [(0, 3, "a"), (10, 3, "a"), (20, 1, "b"), (30, 2, "a")] {
             let mut new = wish(&account, first, count);
@@ -148,12 +156,53 @@ on_every_store! {
         store.release(&leases(&first[0])).await.unwrap();
 
         // Without a budget there are as many calls as there is room for.
-        account.admission.rate = None;
+        let account = unlimited(&account);
         let two = store.claim(&ask("worker", &account, 2)).await.unwrap();
         let calls: Vec<_> = two.iter().map(ids).collect();
-        assert_eq!(calls, vec![vec![all[1], all[3]], vec![all[2]]], "what was given back is due since now");
+        assert_eq!(calls, vec![vec![all[0], all[3]], vec![all[1]]], "what was given back keeps its place");
         let rest = claim(&*store, "worker", &account).await;
-        assert_eq!(rest.iter().map(ids).collect::<Vec<_>>(), vec![vec![all[0]]]);
+        assert_eq!(rest.iter().map(ids).collect::<Vec<_>>(), vec![vec![all[2]]]);
+    }
+
+    async fn one_call_at_a_time_goes_for_a_slot_that_calls_share(db: &TestDatabase) {
+        let (store, replica) = (db.store(), db.replica().await);
+        let account = esim_account("company");
+        let mut other = esim_account("other-company");
+        other.admission.rate.clone_from(&account.admission.rate);
+        accept_singles(&*store, &account, 10).await;
+        accept(&*store, wish(&other, 90, 1)).await;
+        let both = |worker: &str| ClaimAsk {
+            rooms: vec![(other.clone(), 1), (account.clone(), 1)],
+            ..ask(worker, &account, 1)
+        };
+        let call = store.claim(&both("worker")).await.unwrap();
+        assert_eq!(call.iter().map(|call| call.members.len()).collect::<Vec<_>>(), vec![5]);
+        assert_eq!(replica.claim(&both("another")).await.unwrap(), vec![]);
+        assert_eq!(claim(&*replica, "another", &account).await, vec![]);
+
+        // The one who went for it is gone: its refunds are the oldest still.
+        db.clock.advance(LEASE);
+        let again = replica.claim(&both("another")).await.unwrap();
+        assert_eq!(again.iter().map(ids).collect::<Vec<_>>(), vec![ids(&call[0])]);
+        store.release(&leases(&again[0])).await.unwrap();
+        assert_eq!(ids(&claim(&*store, "worker", &account).await[0]), ids(&call[0]));
+    }
+
+    async fn a_call_that_took_long_keeps_the_next_slot_a_window_from_its_end(db: &TestDatabase) {
+        let store = db.store();
+        let mut account = esim_account("company");
+        let rate = Rate::of_sends("egress".to_owned(), ESIM_CALLS_EVERY, Duration::from_secs(3));
+        account.admission.rate = Some(rate.clone());
+        for (took, left) in [(5, ESIM_CALLS_EVERY), (40, ESIM_CALLS_EVERY)] {
+            accept(&*store, wish(&account, took, 1)).await;
+            let call = claim(&*store, "worker", &account).await.remove(0);
+            let send = send_of(&call);
+            store.begin(&leases(&call), &send, &account).await.unwrap();
+            db.clock.advance(Duration::from_secs(took.into()));
+            store.record(of_all(db, &account, &call, &send, &[declined()]), &account).await.unwrap();
+            assert_eq!(store.next_slot(&rate).await.unwrap(), Some(left), "after {took} s");
+            db.clock.advance(left);
+        }
     }
 
     async fn concurrent_claims_of_calls_never_share_a_refund(db: &TestDatabase) {

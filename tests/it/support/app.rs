@@ -333,10 +333,16 @@ pub(crate) fn payment(
 
 /// A request for a refund of an eSIM.
 pub(crate) fn esim(request_id: &str, account: &str, iccid: &str) -> CreateRefundRequest {
+    esims_request(request_id, account, &[iccid])
+}
+
+/// A request for a refund of eSIMs.
+pub(crate) fn esims_request(request_id: &str, account: &str, iccids: &[&str]) -> CreateRefundRequest {
+    let iccids = iccids.iter().map(|iccid| (*iccid).to_owned()).collect();
     CreateRefundRequest {
         request_id: request_id.to_owned(),
         account: account.to_owned(),
-        target: Some(Target::Esims(Esims { iccids: vec![iccid.to_owned()] })),
+        target: Some(Target::Esims(Esims { iccids })),
         reason: Reason::NoCoverage.into(),
         ..CreateRefundRequest::default()
     }

@@ -62,6 +62,21 @@ impl TestSandbox {
         calls(self.address, order_id).await
     }
 
+    /// The refund calls for an order, in order of their coming.
+    pub(crate) async fn posts(&self, order_id: &str) -> Vec<Value> {
+        posts(self.address, order_id).await
+    }
+
+    /// When they came, milliseconds.
+    pub(crate) async fn posts_ms(&self, order_id: &str) -> Vec<i64> {
+        self.posts(order_id).await.iter().map(|call| came_us(call) / 1_000).collect()
+    }
+
+    /// What came to a provider and how much of it was turned away.
+    pub(crate) async fn counters(&self, provider: &str) -> Value {
+        http(self.address, "GET", &format!("/control/{provider}/counters"), "").await
+    }
+
     /// Changes settings.
     pub(crate) async fn settings(&self, settings: &Value) {
         http(self.address, "POST", "/control/settings", &settings.to_string()).await;
