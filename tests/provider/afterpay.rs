@@ -1,0 +1,6 @@
+//! What is Afterpay's own.
+
+mod answers;
+mod fixture;
+mod secrets;
+mod wire;

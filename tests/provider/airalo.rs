@@ -1,0 +1,9 @@
+//! What is Airalo's own.
+
+mod answers;
+mod batches;
+mod fixture;
+mod lookups;
+mod secrets;
+mod tokens;
+mod wire;

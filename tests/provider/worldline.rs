@@ -1,0 +1,9 @@
+//! What is Worldline's own.
+
+mod answers;
+mod errors;
+mod fixture;
+mod lookups;
+mod secrets;
+mod tokens;
+mod wire;
