@@ -254,9 +254,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// Leases due work, oldest due first, at most the room of each account. Never a refund that another has a
     /// running lease on. Unsent refunds that may share a call are filled into calls by age, and for the slots
-    /// of a budget one such call is handed out at a time, whichever account or worker it is for. Tells of an account that is blocked, broken or paused only what
-    /// `AccountState::claimable` allows; SENDING refunds whose lease ran out are handed out whatever the
-    /// account's state.
+    /// of a budget one such call is handed out at a time, whichever account or worker it is for. Tells of an
+    /// account that is blocked, broken or paused only what `AccountState::claimable` allows; SENDING refunds
+    /// whose lease ran out are handed out whatever the account's state.
     async fn claim(&self, ask: &ClaimAsk) -> Result<Vec<Claimed>>;
 
     /// Makes leases run for `lease` from now. Tells for each whether it is still held.

@@ -1,5 +1,5 @@
-//! Worldline's signed tokens from end to end: the client's assertions at the sandbox, which was written by other
-//! hands, and a change of keys without a restart.
+//! Worldline's signed tokens from end to end: the client's assertions at the sandbox, which other hands
+//! wrote, and a change of keys without a restart.
 
 use std::path::Path;
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+use refunds::domain::admission::SLOT_AGE_MAX;
 use refunds::domain::refund::{Refund, StateKind};
 use refunds::domain::timestamp::Timestamp;
 use refunds::store::Store;
@@ -60,6 +61,9 @@ pub(super) struct Figures {
     calls: usize,
     too_many: usize,
     closest: Duration,
+    /// The least time between two sends, whether they came to the provider or not.
+    closest_slots: Duration,
+    malformed: usize,
     /// Of calls made while the queue was full of refunds that agree with theirs.
     full_calls: usize,
     full_iccids: usize,
@@ -86,6 +90,8 @@ impl Figures {
             calls: book.calls.len(),
             too_many: book.too_many,
             closest: book.closest.unwrap_or_default(),
+            closest_slots: book.calls.windows(2).map(|two| two[1].began.since(two[0].began)).min().unwrap(),
+            malformed: book.malformed,
             full_calls: 0,
             full_iccids: 0,
             gaps: Vec::new(),
@@ -151,6 +157,8 @@ impl Figures {
         assert_eq!(self.faults, Vec::<String>::new());
         assert_eq!(self.too_many, 0, "calls that came too early");
         assert!(self.closest >= WINDOW);
+        assert!(self.closest_slots >= WINDOW + SLOT_AGE_MAX, "a slot was given back, or has no margin");
+        assert_eq!(self.malformed, 0, "calls of refunds that do not agree");
         assert!(self.full_calls > 100, "the queue was hardly ever full");
         assert!(self.iccids_per_full_call() >= ICCIDS_PER_CALL_MIN);
         assert!(self.mean_gap() <= GAP_MEAN_MAX, "slots lie idle");
@@ -163,7 +171,11 @@ impl fmt::Display for Figures {
         let mut gaps = self.gaps.clone();
         gaps.sort_unstable();
         writeln!(f, "{:?}; {} calls {:?}", self.states, self.calls, self.courses)?;
-        writeln!(f, "answered 429: {}; the closest two calls: {:?}", self.too_many, self.closest)?;
+        writeln!(
+            f,
+            "answered 429: {}; the closest two calls: {:?}, slots: {:?}",
+            self.too_many, self.closest, self.closest_slots
+        )?;
         writeln!(
             f,
             "while {FULL} and more agreed: {} calls, {:.3} ICCIDs each; apart {:?}, median {:?}, most {:?}",

@@ -87,6 +87,8 @@ pub(super) struct Book {
     pub(super) doubtful: BTreeSet<RefundId>,
     /// Those of them that were sent again.
     pub(super) resent: Vec<RefundId>,
+    /// Calls of refunds that do not agree, or of too many eSIMs.
+    pub(super) malformed: usize,
 }
 
 /// The provider, for all accounts and replicas.
@@ -113,7 +115,7 @@ impl Book {
             30..40 => Course::Unavailable,
             _usual => Course::Answered,
         };
-        let connect_max = if self.chance.in_thousand(20) { CONNECT_MAX } else { CONNECT_MAX / 20 };
+        let connect_max = if self.chance.in_thousand(150) { CONNECT_MAX } else { CONNECT_MAX / 20 };
         let (way_max, answer_max) =
             if self.chance.in_thousand(30) { (WAY_MAX, ANSWER_MAX) } else { (USUAL_MAX, USUAL_MAX) };
         let connect = self.chance.between(Duration::ZERO, connect_max);
@@ -176,6 +178,7 @@ impl Airalo {
             decided: BTreeMap::new(),
             doubtful: BTreeSet::new(),
             resent: Vec::new(),
+            malformed: 0,
         };
         Self { capabilities, clock, book: Arc::new(Mutex::new(book)) }
     }
@@ -251,6 +254,12 @@ impl Provider for Airalo {
         let doubtful = ids.iter().zip(&answer.faces).filter(|(_, face)| **face == Face::Unknown);
         book.doubtful.extend(doubtful.map(|(id, _)| *id));
         let iccids = refunds.iter().map(|refund| refund.content.iccids().len()).sum();
+        let alike = |other: &Refund| {
+            let (one, other) = (&refunds[0].content, &other.content);
+            (&one.account, one.reason) == (&other.account, other.reason)
+        };
+        let well_formed = refunds.iter().all(alike) && iccids <= airalo::ICCIDS_PER_CALL_MAX;
+        book.malformed += usize::from(!well_formed);
         book.calls.push(Call { began, course, refunds: ids, iccids });
         answer
     }

@@ -14,6 +14,16 @@ const ASKED: &[(&str, &str)] = &[
         "refunds_due",
     ),
     (
+        "SELECT * FROM refunds WHERE due_us <= 1 AND state = 'pending' AND account = 'a' \
+         ORDER BY created_us, id LIMIT 50",
+        "refunds_due",
+    ),
+    (
+        "SELECT DISTINCT account FROM refunds WHERE account IN ('a', 'b') AND state = 'pending' \
+         AND due_us > 1 AND due_us <= 2 AND lease_worker IS NOT NULL",
+        "refunds_due",
+    ),
+    (
         "SELECT * FROM refunds WHERE due_us <= 1 AND state <> 'pending' AND state <> 'sending' \
          AND account = 'a' ORDER BY due_us LIMIT 5",
         "refunds_started_due",
