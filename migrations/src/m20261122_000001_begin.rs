@@ -137,6 +137,7 @@ const REFUND_INDEXES: &[&str] = &[
     "CREATE INDEX refunds_started_due ON refunds (account, due_us)
      WHERE due_us IS NOT NULL AND state <> 'pending'",
     "CREATE INDEX refunds_sending_due ON refunds (due_us) WHERE state = 'sending'",
+    "CREATE INDEX refunds_send_before ON refunds (send_before_us) WHERE state = 'pending'",
     "CREATE INDEX refunds_order ON refunds (provider, merchant, order_key) WHERE order_key IS NOT NULL",
     "CREATE INDEX refunds_order_waiting ON refunds (provider, merchant, order_key)
      WHERE order_key IS NOT NULL AND wait = 'order'",

@@ -17,7 +17,7 @@ use crate::domain::timestamp::Timestamp;
 
 use super::{Lease, Member};
 
-pub(super) use call::{Call, Desk, age, calls, may_go, of_bucket};
+pub(super) use call::{Call, Desk, age, calls, is_past, may_go, of_bucket};
 pub(super) use order::{OtherRefunds, figures_are_unclear, frees_order, guard_after, own_seen_minor};
 pub(super) use trip::{attempt_of, marked, next_slot};
 

@@ -52,6 +52,8 @@ impl World {
                 unsent.truncate(batch::CANDIDATES_MAX);
             }
             found.extend(unsent);
+        } else {
+            found.extend(self.past(desk.name(), now));
         }
         found
     }

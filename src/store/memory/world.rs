@@ -10,7 +10,7 @@ use crate::domain::guard::Guard;
 use crate::domain::id::{AccountName, AttemptId, CallerName, RefundId, RequestId};
 use crate::domain::refund::{Refund, StateKind};
 use crate::domain::timestamp::Timestamp;
-use crate::store::row::{EsimKey, GuardKey, Row};
+use crate::store::row::{EsimKey, GuardKey, Row, is_past};
 use crate::store::wake::Wakes;
 use crate::store::{Depth, Error, History, Result};
 
@@ -20,6 +20,8 @@ pub(super) struct World {
     pub(super) rows: BTreeMap<RefundId, Row>,
     /// When who of an account is due, those that were never sent apart: the index that claims go by.
     pub(super) due: BTreeMap<(AccountName, bool), BTreeSet<(Timestamp, RefundId)>>,
+    /// When those of an account that were never sent may not be sent any more.
+    ends: BTreeMap<AccountName, BTreeSet<(Timestamp, RefundId)>>,
     pub(super) keys: HashMap<(CallerName, RequestId), RefundId>,
     pub(super) guards: BTreeMap<GuardKey, Guard>,
     /// Which refund has which eSIM.
@@ -38,6 +40,13 @@ impl World {
     pub(super) fn put(&mut self, row: Row) {
         let id = row.refund.id;
         let (due, queue) = (row.due, queue_of(&row));
+        let ends = self.ends.entry(queue.0.clone()).or_default();
+        // The time of a refund never changes.
+        if queue.1 {
+            ends.insert((row.refund.send_before, id));
+        } else {
+            ends.remove(&(row.refund.send_before, id));
+        }
         let old = self.rows.insert(id, row);
         if let Some((old_due, old)) = old.and_then(|old| Some((old.due?, old)))
             && let Some(queue) = self.due.get_mut(&queue_of(&old))
@@ -57,6 +66,13 @@ impl World {
         now: Timestamp,
     ) -> impl Iterator<Item = &Row> {
         self.queue(account, unsent).take_while(move |row| row.due <= Some(now))
+    }
+
+    /// What of an account was never sent, is due, and may not be sent any more.
+    pub(super) fn past(&self, account: &AccountName, now: Timestamp) -> impl Iterator<Item = &Row> {
+        let ends = self.ends.get(account).into_iter().flatten().take_while(move |(end, _)| *end <= now);
+        let rows = ends.filter_map(|(_, id)| self.rows.get(id));
+        rows.filter(move |row| row.due <= Some(now) && is_past(&row.refund, now))
     }
 
     /// Whether a call of refunds of an account that were never sent is being made ready.

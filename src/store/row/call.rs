@@ -69,8 +69,9 @@ impl<'a> Desk<'a> {
 
     /// The calls that due refunds of this account make, as many as there is room for: first of SENDING
     /// refunds whose worker is gone, then the oldest due. A probe is one refund.
-    fn calls(&self, mut due: Vec<Row>, now: Timestamp) -> Vec<Call> {
+    fn calls(&self, due: Vec<Row>, now: Timestamp) -> Vec<Call> {
         let claimable = self.claimable(now);
+        let (past, mut due): (Vec<_>, Vec<_>) = due.into_iter().partition(|row| is_past(&row.refund, now));
         due.retain(|row| may_go(row.refund.state.kind(), claimable));
         due.sort_by_key(precedence);
         if claimable == Claimable::Probe {
@@ -80,14 +81,12 @@ impl<'a> Desk<'a> {
         let together = self.fills_calls(now);
         let (unsent, single): (Vec<_>, Vec<_>) =
             due.into_iter().partition(|row| together && row.refund.state.kind() == StateKind::Pending);
-        let mut calls: Vec<Call> = single
-            .into_iter()
-            .map(|row| Call {
-                probe: claimable == Claimable::Probe && row.refund.state.kind() != StateKind::Sending,
-                place: Some(precedence(&row)),
-                rows: vec![row],
-            })
-            .collect();
+        let alone = |row: Row, probe| Call { probe, place: Some(precedence(&row)), rows: vec![row] };
+        let mut calls: Vec<Call> = past.into_iter().map(|row| alone(row, false)).collect();
+        calls.extend(single.into_iter().map(|row| {
+            let probe = claimable == Claimable::Probe && row.refund.state.kind() != StateKind::Sending;
+            alone(row, probe)
+        }));
         calls.extend(self.shared(unsent));
         calls.sort_by_key(|call| call.place);
         calls.truncate(self.room);
@@ -159,7 +158,9 @@ pub(in crate::store) fn calls(mut due: Vec<Row>, desks: &[Desk<'_>], now: Timest
     calls.sort_by_key(|call| call.place);
     let mut asked_for = BTreeSet::new();
     calls.retain(|call| {
-        let unsent = call.rows.first().is_some_and(|row| row.refund.state.kind() == StateKind::Pending);
+        let wants_slot =
+            |row: &Row| row.refund.state.kind() == StateKind::Pending && !is_past(&row.refund, now);
+        let unsent = call.rows.first().is_some_and(wants_slot);
         let desk = desks.iter().find(|desk| call.account() == Some(desk.name()));
         let bucket = desk.and_then(Desk::shared_bucket).filter(|_| unsent && !call.probe);
         bucket.is_none_or(|bucket| asked_for.insert(bucket))
@@ -186,6 +187,12 @@ pub(in crate::store) fn of_bucket<'a>(
 fn shared_bucket(account: &Account) -> Option<&str> {
     let rate = account.admission.rate.as_ref().filter(|_| account.capabilities.batch_max > 1)?;
     Some(rate.bucket.as_str())
+}
+
+/// Whether nothing may be sent any more of a refund that never was: it ends, however its account stands, and
+/// no provider is asked.
+pub(in crate::store) fn is_past(refund: &Refund, now: Timestamp) -> bool {
+    refund.state.kind() == StateKind::Pending && refund.send_before <= now
 }
 
 /// Whether an account lets a due refund be handed out, by its state alone. What is SENDING and due has lost

@@ -103,12 +103,18 @@ async fn ask_for_slots(tx: &Tx, ask: &ClaimAsk, desks: &mut [Desk<'_>], now: Tim
 
 /// One statement for all accounts. Rows that another transaction works on are passed over.
 async fn candidates(tx: &Tx, desks: &[Desk<'_>], now: Timestamp) -> Result<Vec<Row>, Fault> {
-    let names = desks.iter().map(|desk| desk.name().as_str());
-    // Wrapped, so that no planner goes by the account: what is SENDING is little, what an account has due may
-    // be much.
-    let account = Func::coalesce([Expr::col(refund::Column::Account), Expr::val("")]);
+    // Wrapped, so that no planner goes by the account: what is SENDING, or may not be sent any more, is
+    // little, what an account has due may be much.
+    let account = || Expr::expr(Func::coalesce([Expr::col(refund::Column::Account), Expr::val("")]));
+    let names = || desks.iter().map(|desk| desk.name().as_str());
     let rooms = desks.iter().map(|desk| desk.room).fold(0, usize::saturating_add);
-    let mut select = from(due(now, rooms, SENDING).filter(Expr::expr(account).is_in(names)));
+    let mut select = from(due(now, rooms, SENDING).filter(account().is_in(names())));
+    let held_up = desks.iter().filter(|desk| desk.claimable(now) != Claimable::All);
+    let held_up: Vec<&str> = held_up.map(|desk| desk.name().as_str()).collect();
+    if !held_up.is_empty() {
+        let past = due(now, rooms, PENDING).filter(refund::Column::SendBeforeUs.lte(now.micros()));
+        select.union(UnionType::All, from(past.filter(account().is_in(held_up))));
+    }
     for desk in desks {
         let (one, each): (usize, usize) = (1, desk.room);
         let wanted: &[(usize, &'static str)] = match desk.claimable(now) {

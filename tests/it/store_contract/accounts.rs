@@ -50,6 +50,26 @@ on_every_store! {
         assert_eq!(claim(&*store, "worker", &account).await.len(), 3);
     }
 
+    async fn what_may_not_be_sent_any_more_is_handed_out_however_its_account_stands(db: &TestDatabase) {
+        let store = db.store();
+        let account = account("shop-au");
+        accept(&*store, payment(&account.identity, "1", 100)).await;
+        let lease = claim_one(&*store, &account).await;
+        let mut blocked = step(&account, &lease, None);
+        blocked.signals = vec![Signal::Block(BlockCause::Credentials)];
+        apply(&*store, blocked, &account).await;
+        let mut wish = payment(&account.identity, "2", 100);
+        wish.content.send_before = Some(db.clock.now().plus(Duration::from_secs(10)));
+        let ends = accept(&*store, wish).await;
+        accept(&*store, payment(&account.identity, "3", 100)).await;
+        assert_eq!(claim(&*store, "worker", &account).await, vec![]);
+        db.clock.advance(Duration::from_secs(10));
+        let handed_out = claim(&*store, "worker", &account).await;
+        let ids: Vec<_> = handed_out.iter().flat_map(|call| &call.members).map(|m| m.refund.id).collect();
+        assert_eq!(ids, [ends.id]);
+        assert!(!handed_out[0].probe);
+    }
+
     async fn sending_refunds_are_taken_over_even_from_a_blocked_account(db: &TestDatabase) {
         let store = db.store();
         let account = account("shop-au");

@@ -19,6 +19,11 @@ const ASKED: &[(&str, &str)] = &[
         "refunds_due",
     ),
     (
+        "SELECT * FROM refunds WHERE due_us <= 1 AND state = 'pending' AND send_before_us <= 1 \
+         AND COALESCE(account, '') IN ('a', 'b') ORDER BY created_us, id LIMIT 5",
+        "refunds_send_before",
+    ),
+    (
         "SELECT DISTINCT account FROM refunds WHERE account IN ('a', 'b') AND state = 'pending' \
          AND due_us > 1 AND due_us <= 2 AND lease_worker IS NOT NULL",
         "refunds_due",
