@@ -33,17 +33,17 @@ pub use assumed::ASSUMED;
 pub use fate::fates_to_markdown;
 pub use table::answers_to_markdown;
 
-/// How long a connection may take. [assumed]
+/// How long a connection may take. \[assumed]
 pub const CONNECT: Duration = Duration::from_secs(10);
 /// How long the answer to a refund may take: the provider waits for the scheme, and for an earlier
-/// request with the same id. [assumed]
+/// request with the same id. \[assumed]
 pub const READ: Duration = Duration::from_mins(1);
-/// How long the answer to a lookup may take. [assumed]
+/// How long the answer to a lookup may take. \[assumed]
 pub const LOOKUP_READ: Duration = Duration::from_secs(20);
 /// How long the same key may be sent again. The provider forgets no id, since it is the transaction's
-/// own; the window only says how long a machine may go on. [infer]
+/// own; the window only says how long a machine may go on. \[infer]
 pub const RESEND_WINDOW: Duration = Duration::from_hours(24);
-/// The largest amount of one refund, in minor units. [doc]
+/// The largest amount of one refund, in minor units. \[doc]
 pub const AMOUNT_MINOR_MAX: i64 = 100_000_000;
 
 const SEND_TEMPLATE: &str = "/v1/orders/{id}/refund";

@@ -47,13 +47,13 @@ pub use table::answers_to_markdown;
 use classify::Asked;
 use token::{Token, Tokens};
 
-/// How long a connection may take. [assumed]
+/// How long a connection may take. \[assumed]
 pub const CONNECT: Duration = Duration::from_secs(10);
-/// How long the answer to a refund may take: the provider itself waits up to 59 s for a bank. [doc]
+/// How long the answer to a refund may take: the provider itself waits up to 59 s for a bank. \[doc]
 pub const READ: Duration = Duration::from_secs(65);
-/// How long the answer to a lookup may take. [assumed]
+/// How long the answer to a lookup may take. \[assumed]
 pub const LOOKUP_READ: Duration = Duration::from_secs(20);
-/// How long the same key may be sent again, once it is confirmed; the provider names no limit. [assumed]
+/// How long the same key may be sent again, once it is confirmed; the provider names no limit. \[assumed]
 pub const RESEND_WINDOW: Duration = Duration::from_hours(1);
 
 const SEND_TEMPLATE: &str = "/api/v2/merchants/{mid}/orders/{orderId}/refunds";
@@ -334,7 +334,7 @@ fn free_header(name: &str) -> Result<HeaderName, Error> {
     header.ok_or_else(|| Error::HeaderName(name.to_owned()))
 }
 
-/// The transaction that is refunded, as the number that the provider knows it by. [doc]
+/// The transaction that is refunded, as the number that the provider knows it by. \[doc]
 fn transaction_id(payment: &Payment) -> Result<Option<i64>, ()> {
     let Some(id) = &payment.transaction_id else { return Ok(None) };
     let number: i64 = id.as_str().parse().map_err(|_| ())?;

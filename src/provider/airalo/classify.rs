@@ -14,7 +14,7 @@ const CORRELATION: &str = "x-request-id";
 const EDGE_CORRELATION: &str = "cf-ray";
 const CONTENT_TYPE: &str = "content-type";
 
-/// How long an account keeps quiet after a lookup's 429 that does not say how long. [assumed]
+/// How long an account keeps quiet after a lookup's 429 that does not say how long. \[assumed]
 const LOOKUP_QUIET: Duration = Duration::from_mins(1);
 
 /// The headers of an answer that are read.

@@ -13,7 +13,7 @@ use crate::domain::refund::Refund;
 pub(super) const NOT_ESIMS: &str = "Airalo refunds eSIMs";
 
 /// Between two eSIMs: the contract's example has two blanks, which mean nothing to a reader of JSON.
-/// [contract]
+/// \[contract]
 const BETWEEN_ICCIDS: &str = ",  ";
 
 /// Why a call cannot be written.

@@ -4,7 +4,7 @@ use crate::domain::account::OwnReasons;
 use crate::domain::content::Content;
 use crate::domain::reason::Reason;
 
-/// The reasons that Airalo takes. [doc]
+/// The reasons that Airalo takes. \[doc]
 const REASONS: [&str; 23] = [
     "INSTALLATION_FAILURE",
     "NO_COVERAGE",
@@ -31,7 +31,7 @@ const REASONS: [&str; 23] = [
     OTHERS,
 ];
 
-/// The one that needs notes. [doc]
+/// The one that needs notes. \[doc]
 const OTHERS: &str = "OTHERS";
 
 /// The list as callers are held to it.
@@ -53,7 +53,7 @@ const fn others(notes: &'static str) -> Row {
     Row { theirs: OTHERS, notes }
 }
 
-/// The table. [assumed]
+/// The table. \[assumed]
 const fn mapped(reason: Reason) -> Row {
     match reason {
         Reason::Unspecified => others("No reason was given."),

@@ -8,20 +8,20 @@ use url::Url;
 use super::reason;
 use crate::domain::account::{Capabilities, KeyProof, MoneyUnit, TargetShape};
 
-/// How long a connection may take. [assumed]
+/// How long a connection may take. \[assumed]
 pub const CONNECT: Duration = Duration::from_secs(10);
-/// How long the answer to a refund may take: what the provider's own library waits. [doc]
+/// How long the answer to a refund may take: what the provider's own library waits. \[doc]
 pub const READ: Duration = Duration::from_mins(1);
-/// How long the answer to a lookup or a token call may take. [assumed]
+/// How long the answer to a lookup or a token call may take. \[assumed]
 pub const LOOKUP_READ: Duration = Duration::from_secs(30);
-/// The longest that a token is kept. [doc]
+/// The longest that a token is kept. \[doc]
 pub const TOKEN_LIFETIME: Duration = Duration::from_hours(24);
-/// How long before its end a token is fetched anew. [assumed]
+/// How long before its end a token is fetched anew. \[assumed]
 pub const TOKEN_MARGIN: Duration = Duration::from_mins(5);
 /// How long an account keeps quiet after a 429 that does not say how long: the contract's one call in 5
-/// minutes. [contract]
+/// minutes. \[contract]
 pub const QUIET: Duration = Duration::from_mins(5);
-/// eSIMs in one call. [doc]
+/// eSIMs in one call. \[doc]
 pub const ICCIDS_PER_CALL_MAX: usize = 5;
 
 /// An account at Airalo, as configured.

@@ -6,13 +6,13 @@ use super::wire::Said;
 use crate::domain::answer::BlockCause;
 use crate::domain::reason::FailureReason;
 
-/// How the refusal of eSIMs begins that are not the company's; their numbers follow. [doc]
+/// How the refusal of eSIMs begins that are not the company's; their numbers follow. \[doc]
 pub(super) const FOREIGN: &str = "The following ICCIDs do not belong to your company:";
 
-/// The complaint about a call without eSIMs. [doc]
+/// The complaint about a call without eSIMs. \[doc]
 const NO_ICCIDS: &str = "The iccids field is required.";
 
-/// The fields that all refunds of a call share. [doc]
+/// The fields that all refunds of a call share. \[doc]
 const SHARED: [&str; 3] = ["reason", "notes", "email"];
 
 /// Which body a row asks for.

@@ -15,15 +15,15 @@ use super::wire::{Enveloped, Grant};
 use super::{classify, evidence};
 use crate::domain::answer::{FailurePhase, Signal};
 
-/// The media type of a token call. [doc]
+/// The media type of a token call. \[doc]
 pub(super) const FORM: &str = "application/x-www-form-urlencoded";
 
 /// How long a token is kept whose answer does not say: the least that one of the provider's own libraries
-/// keeps any. [assumed]
+/// keeps any. \[assumed]
 const UNTOLD_LIFETIME: Duration = Duration::from_hours(1);
 
 /// How long an account keeps quiet after a token call's 429 that does not say how long: the window of 3
-/// calls per minute. [doc]
+/// calls per minute. \[doc]
 const QUIET: Duration = Duration::from_mins(1);
 
 /// A token, and until when it is good.
@@ -126,7 +126,7 @@ impl Tokens {
     }
 }
 
-/// The body of a token call. [doc]
+/// The body of a token call. \[doc]
 pub(super) fn request(client_id: &str, secret: &SecretString) -> Vec<u8> {
     let mut form = form_urlencoded::Serializer::new(String::new());
     form.append_pair("client_id", client_id);

@@ -11,7 +11,7 @@ pub(super) struct Enveloped<T> {
     pub(super) data: T,
 }
 
-/// What a token call gives. [doc]
+/// What a token call gives. \[doc]
 #[derive(Deserialize)]
 pub(super) struct Grant {
     pub(super) access_token: String,
@@ -19,7 +19,7 @@ pub(super) struct Grant {
     pub(super) expires_in: Option<Value>,
 }
 
-/// The number of the case, one for all eSIMs of the call. [contract]
+/// The number of the case, one for all eSIMs of the call. \[contract]
 pub(super) fn refund_id(body: &[u8]) -> Result<String, String> {
     #[derive(Deserialize)]
     struct Taken {
@@ -29,7 +29,7 @@ pub(super) fn refund_id(body: &[u8]) -> Result<String, String> {
     text(&taken.data.refund_id).ok_or_else(|| "the answer has no refund_id".to_owned())
 }
 
-/// A page of orders. [doc]
+/// A page of orders. \[doc]
 #[derive(Deserialize)]
 pub(super) struct OrderPage {
     pub(super) data: Vec<Order>,
@@ -51,14 +51,14 @@ impl OrderPage {
     }
 }
 
-/// Where a page stands in the list. [doc]
+/// Where a page stands in the list. \[doc]
 #[derive(Deserialize)]
 pub(super) struct PageMeta {
     total: Option<Value>,
     last_page: Option<Value>,
 }
 
-/// An order. [doc]
+/// An order. \[doc]
 #[derive(Deserialize)]
 pub(super) struct Order {
     pub(super) id: Value,
@@ -67,19 +67,19 @@ pub(super) struct Order {
     pub(super) status: Status,
 }
 
-/// An eSIM of an order. [doc]
+/// An eSIM of an order. \[doc]
 #[derive(Deserialize)]
 pub(super) struct Sim {
     pub(super) iccid: String,
 }
 
-/// The status of an order. [doc]
+/// The status of an order. \[doc]
 #[derive(Deserialize)]
 pub(super) struct Status {
     pub(super) slug: String,
 }
 
-/// An error of the provider's own, as opposed to a page of something before it. [doc]
+/// An error of the provider's own, as opposed to a page of something before it. \[doc]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Said {
     /// `{"data": [] or {field: text}, "meta": {"message": …}}`

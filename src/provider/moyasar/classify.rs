@@ -13,7 +13,7 @@ use crate::domain::reason::FailureReason;
 use crate::domain::refund::{Failure, Refund};
 use crate::domain::sight::Sight;
 
-/// How long an account keeps quiet after a 429 that does not say how long, seconds. [assumed]
+/// How long an account keeps quiet after a 429 that does not say how long, seconds. \[assumed]
 pub(super) const QUIET_S: u64 = 30;
 
 const CORRELATION: &str = "x-request-id";

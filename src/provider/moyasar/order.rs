@@ -14,7 +14,7 @@ use crate::domain::timestamp::Timestamp;
 pub(super) const APPROVED: &str = "approved";
 pub(super) const FAILED: &str = "failed";
 pub(super) const REFUND: &str = "refund";
-/// What takes the money in one step may not count as captured. [assumed]
+/// What takes the money in one step may not count as captured. \[assumed]
 const PURCHASE: &str = "purchase";
 
 /// An order, its texts cleaned.

@@ -7,9 +7,9 @@ use crate::domain::answer::BlockCause;
 use crate::domain::reason::FailureReason;
 
 /// What a repeat says while the first request with its id is at work, and the first one when the provider
-/// gave up waiting for itself. Compared without case and outer spaces. [contract]
+/// gave up waiting for itself. Compared without case and outer spaces. \[contract]
 const STILL_PROCESSING: &str = "Initial request is still processing.";
-/// No message with this word in it is taken for a refusal: the exact text may change. [assumed]
+/// No message with this word in it is taken for a refusal: the exact text may change. \[assumed]
 const PROCESSING: &str = "processing";
 /// The field that our key travels in.
 const KEY_FIELD: &str = "transaction_id";

@@ -11,7 +11,7 @@ use crate::domain::content::Payment;
 use crate::domain::refund::Refund;
 
 /// The body of a refund request. `transaction_id` is optional there and always sent here: it is the id
-/// that the new transaction gets, and the key of a repeat. [contract]
+/// that the new transaction gets, and the key of a repeat. \[contract]
 #[derive(Serialize)]
 struct RefundRequest<'a> {
     amount: i64,
@@ -24,7 +24,7 @@ pub(super) fn refund_request(refund: &Refund, payment: &Payment) -> Result<Vec<u
     serde_json::to_vec(&RefundRequest { amount: payment.amount.minor(), transaction_id })
 }
 
-/// An order: the answer to a refund and to a lookup. [contract]
+/// An order: the answer to a refund and to a lookup. \[contract]
 #[derive(Deserialize)]
 pub(super) struct OrderReply {
     pub(super) id: Option<Value>,
@@ -35,7 +35,7 @@ pub(super) struct OrderReply {
     pub(super) transactions: Vec<TransactionReply>,
 }
 
-/// A transaction of an order. [contract]
+/// A transaction of an order. \[contract]
 #[derive(Deserialize)]
 pub(super) struct TransactionReply {
     pub(super) id: Option<Value>,
@@ -63,7 +63,7 @@ pub(super) fn order(body: &[u8]) -> Result<OrderReply, String> {
     decode(body)
 }
 
-/// The body of every error. There are no codes. [contract]
+/// The body of every error. There are no codes. \[contract]
 #[derive(Deserialize)]
 struct ErrorReply {
     message: String,

@@ -18,7 +18,7 @@ use serde::Serialize;
 use super::super::Error;
 use super::settings::{ASSERTION_LIFETIME, Algorithm, Jwt};
 
-/// The most private keys of an account at a time. [doc]
+/// The most private keys of an account at a time. \[doc]
 const KEYS_MAX: usize = 2;
 
 /// A private key that can sign.

@@ -73,7 +73,7 @@ pub(super) fn read(body: &[u8], asked: &Asked<'_>) -> Result<(OrderSnapshot, Vec
 }
 
 /// Whether the order's refunded amount may count a transaction that stands so: it counts what was asked for,
-/// cleared or not. [doc]
+/// cleared or not. \[doc]
 fn may_count(stand: Stand) -> bool {
     match stand {
         Stand::Done | Stand::Registered | Stand::Unclear(_) => true,

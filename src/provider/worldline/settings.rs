@@ -10,13 +10,13 @@ use url::Url;
 use super::{CONNECT, LOOKUP_READ, READ, RESEND_WINDOW};
 use crate::domain::timestamp::Timestamp;
 
-/// The audience of an assertion. [doc]
+/// The audience of an assertion. \[doc]
 pub const AUDIENCE: &str = "drwp";
 /// The rights that an assertion asks for: the refund by analogy with the lookup, which is the provider's
-/// sample; the braces are meant literally. [assumed]
+/// sample; the braces are meant literally. \[assumed]
 pub const SCOPE: &str = "OrderProcessingService:POST:/v2/merchants/{mid}/orders/{orderId}/refunds \
                          OrderProcessingService:GET:/v2/merchants/{mid}/orders/{orderId}";
-/// How long an assertion holds, as in the provider's sample. [doc]
+/// How long an assertion holds, as in the provider's sample. \[doc]
 pub const ASSERTION_LIFETIME: Duration = Duration::from_mins(1);
 
 /// An account at Worldline One Commerce Hub.
@@ -63,7 +63,7 @@ impl Settings {
 /// Where `requestId` stands. The provider documents it for its older interface alone.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum RequestIdPlace {
-    /// At the top of the body. [assumed]
+    /// At the top of the body. \[assumed]
     #[default]
     Body,
     /// In the `amount` object.
@@ -94,7 +94,7 @@ pub struct Jwt {
     pub algorithm: Algorithm,
     /// The private keys.
     pub keys: Keys,
-    /// Where tokens are had; `None` is `/api/v2/oauth2/tokens` below the base URL. [assumed]
+    /// Where tokens are had; `None` is `/api/v2/oauth2/tokens` below the base URL. \[assumed]
     pub token_url: Option<Url>,
     /// The wall clock, for the times in an assertion.
     pub now: Now,
@@ -115,7 +115,7 @@ impl Jwt {
     }
 }
 
-/// How an assertion is signed: RSA and SHA-256. [doc]
+/// How an assertion is signed: RSA and SHA-256. \[doc]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Algorithm {
     /// PSS.

@@ -1,6 +1,6 @@
 //! What an answer means that is no order: one table by status, in which the first row that fits decides and
 //! what fits none is no decision at all. The provider documents no error of its REST interface: every row is
-//! [assumed].
+//! \[assumed].
 
 use super::super::assumption::Mark;
 use super::codes::{self, Treatment};

@@ -20,7 +20,7 @@ use super::assertion::{Key, assertion, keys};
 use super::settings::Jwt;
 use crate::domain::answer::{BlockCause, Evidence, FailurePhase, Signal};
 
-/// How long a token holds that does not say so, seconds. [assumed]
+/// How long a token holds that does not say so, seconds. \[assumed]
 pub(super) const LIFETIME_S: u64 = 300;
 /// The longest that a token is kept, seconds, whatever it says.
 pub(super) const LIFETIME_S_MAX: u64 = 86_400;
@@ -211,10 +211,10 @@ impl Desk {
     }
 }
 
-/// How long there is quiet after a 429 that does not say how long. [assumed]
+/// How long there is quiet after a 429 that does not say how long. \[assumed]
 const QUIET: Duration = Duration::from_secs(30);
 
-/// The answer to the wish for a token (RFC 6749). [assumed]
+/// The answer to the wish for a token (RFC 6749). \[assumed]
 #[derive(Deserialize)]
 struct TokenReply {
     access_token: SecretString,
@@ -222,7 +222,7 @@ struct TokenReply {
     expires_in: Option<Value>,
 }
 
-/// An error of the token endpoint (RFC 6749). [assumed]
+/// An error of the token endpoint (RFC 6749). \[assumed]
 #[derive(Deserialize)]
 struct ErrorReply {
     error: Option<Value>,

@@ -108,7 +108,7 @@ impl Transaction {
 }
 
 /// How a transaction with this status and code stands. `Rejected` is an older word for `Declined`; `Paid`,
-/// the other word of the older list, is not taken for a success. [doc]
+/// the other word of the older list, is not taken for a success. \[doc]
 fn stand(status: &str, code: Option<&str>) -> Stand {
     let treatment = code.and_then(codes::treatment);
     match (status, treatment) {

@@ -11,15 +11,15 @@ use crate::domain::content::Payment;
 use crate::domain::money::{Currency, Money};
 use crate::domain::refund::Refund;
 
-/// The body of a refund request. [contract]
+/// The body of a refund request. \[contract]
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct RefundRequest<'a> {
     amount: Amount<'a>,
-    /// [assumed] at this place.
+    /// \[assumed] at this place.
     #[serde(skip_serializing_if = "Option::is_none")]
     request_id: Option<&'a str>,
-    /// [assumed] by this name.
+    /// \[assumed] by this name.
     #[serde(skip_serializing_if = "Option::is_none")]
     transaction_id: Option<i64>,
 }
@@ -58,7 +58,7 @@ pub(super) fn refund_request(
     })
 }
 
-/// An order: the answer to a refund and to a lookup alike. [infer] for a refund, [doc] for a lookup
+/// An order: the answer to a refund and to a lookup alike. \[infer] for a refund, \[doc] for a lookup
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct OrderReply {
@@ -70,7 +70,7 @@ pub(super) struct OrderReply {
     pub(super) transaction_references: Option<Vec<TransactionReply>>,
 }
 
-/// A transaction of an order. [doc]
+/// A transaction of an order. \[doc]
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct TransactionReply {
@@ -84,7 +84,7 @@ pub(super) struct TransactionReply {
     pub(super) currency: Option<Value>,
 }
 
-/// The body of an error, by any of the names that it may have. [assumed]
+/// The body of an error, by any of the names that it may have. \[assumed]
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct ErrorReply {
