@@ -89,9 +89,7 @@ fn order(code: &str) -> String {
 
 on_every_app! {
     async fn every_row_ends_by_the_rules(app: &mut TestApp) {
-        TABLE.open_accounts(app).await;
-        TABLE.check_loud(app).await;
-        TABLE.check_quiet(app).await;
+        TABLE.check_all(app).await;
     }
 
     async fn a_blocked_account_fails_no_refund_and_goes_on_when_it_is_mended(app: &mut TestApp) {

@@ -95,8 +95,7 @@ on_every_app! {
     async fn every_row_ends_by_the_rules(app: &mut TestApp) {
         let unlimited = serde_json::json!({ "refund_limit": 0, "token_limit": 0, "reversal_ms": 30_000 });
         app.sandbox.settings(&unlimited).await;
-        TABLE.open_accounts(app).await;
-        TABLE.check_loud(app).await;
+        TABLE.check_all(app).await;
         for (code, name, _) in ROWS.iter().filter(|(code, ..)| !TAKEN_BACK.contains(code)) {
             let posts = super::super::posts(app, &iccid(code)).await;
             assert!(posts <= 1, "{code} {name} was sent {posts} times");

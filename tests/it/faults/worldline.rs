@@ -131,9 +131,7 @@ fn order(code: &str) -> String {
 
 on_every_app! {
     async fn every_row_ends_by_the_rules(app: &mut TestApp) {
-        TABLE.open_accounts(app).await;
-        TABLE.check_loud(app).await;
-        TABLE.check_quiet(app).await;
+        TABLE.check_all(app).await;
     }
 
     async fn a_waiting_refund_is_not_failed_by_the_doubt_of_another(app: &mut TestApp) {

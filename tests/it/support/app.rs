@@ -29,7 +29,7 @@ use super::url::TestUrl;
 /// How long a refund may take to come to where a test wants it.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// The rest between two looks.
-const LOOK_EVERY: Duration = Duration::from_millis(20);
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// Everything short, so that a test of a day's schedule takes seconds. The law's own numbers (window, age of
 /// a refusal) stay in proportion: tests that need them real move the clock.
@@ -37,6 +37,8 @@ const SETTINGS: &[(&str, &str)] = &[
     ("REFUNDS__SERVER__LISTEN", "127.0.0.1:0"),
     ("REFUNDS__SERVER__SHUTDOWN_GRACE_MS", "20000"),
     ("REFUNDS__DATABASE__CONNECTIONS_MAX", "6"),
+    // A machine that is slow is not a database that is away.
+    ("REFUNDS__DATABASE__ACQUIRE_TIMEOUT_MS", "30000"),
     ("REFUNDS__DISPATCH__LEASE_MS", "3000"),
     ("REFUNDS__DISPATCH__POLL_MS", "50"),
 ];
@@ -154,6 +156,14 @@ impl TestApp {
         self.accounts.push(account);
     }
 
+    /// Takes the added accounts out again, from the next [`Self::resume`] on.
+    pub(crate) fn forget_accounts(&mut self) {
+        for account in self.accounts.drain(..) {
+            let of_this = format!("REFUNDS__ACCOUNTS__{account}__");
+            self.settings.retain(|(key, _)| !key.starts_with(&of_this));
+        }
+    }
+
     /// The configuration that the service runs with.
     pub(crate) fn config(&self) -> Result<Config, refunds::config::Error> {
         let database = ("REFUNDS__DATABASE__URL".to_owned(), self.url.url.clone());
@@ -243,12 +253,16 @@ impl TestApp {
     }
 
     pub(crate) async fn get(&self, refund_id: &str) -> Refund {
-        self.full(refund_id).await.refund.unwrap()
+        self.read(refund_id, RefundView::Basic).await.refund.unwrap()
     }
 
     /// A refund with its history.
     pub(crate) async fn full(&self, refund_id: &str) -> GetRefundResponse {
-        let request = GetRefundRequest { refund_id: refund_id.to_owned(), view: RefundView::Full.into() };
+        self.read(refund_id, RefundView::Full).await
+    }
+
+    async fn read(&self, refund_id: &str, view: RefundView) -> GetRefundResponse {
+        let request = GetRefundRequest { refund_id: refund_id.to_owned(), view: view.into() };
         self.client().await.get_refund(request).await.unwrap().into_inner()
     }
 
