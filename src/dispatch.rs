@@ -3,6 +3,7 @@
 //! A handler never calls a provider: it may be dropped at any await. Here each refund has a task of its own,
 //! which holds a lease, and whatever kills it leaves a row that says how far it may have come.
 
+mod counts;
 mod lease;
 mod looking;
 pub(crate) mod outcome;
@@ -25,6 +26,8 @@ use crate::store::{self, ClaimAsk, Claimed, Store};
 use crate::telemetry::Chain;
 
 use worker::Worker;
+
+pub use counts::Counts;
 
 /// How long the engine rests after the store failed it.
 const STORE_AWAY_REST: Duration = Duration::from_millis(500);
@@ -79,6 +82,7 @@ pub struct Parts {
 pub struct Dispatcher {
     parts: Arc<Parts>,
     lines: BTreeMap<AccountName, Line>,
+    counts: Arc<Counts>,
     tasks: TaskTracker,
 }
 
@@ -86,7 +90,12 @@ impl Dispatcher {
     /// The engine for these accounts, at rest.
     pub fn new(parts: Parts, lines: Vec<Line>) -> Self {
         let lines = lines.into_iter().map(|l| (l.account.identity.name.clone(), l)).collect();
-        Self { parts: Arc::new(parts), lines, tasks: TaskTracker::new() }
+        Self { parts: Arc::new(parts), lines, counts: Arc::default(), tasks: TaskTracker::new() }
+    }
+
+    /// What it counts.
+    pub fn counts(&self) -> Arc<Counts> {
+        Arc::clone(&self.counts)
     }
 
     /// Works until `stop`, then claims nothing more and lets what is in flight finish, for at most `grace`.
@@ -105,6 +114,8 @@ impl Dispatcher {
             self.sequence_events().await;
             if !rest.is_zero() {
                 tokio::select! {
+                    // In one order, so that a seed replays.
+                    biased;
                     () = stop.cancelled() => {}
                     () = woken(&mut due) => {}
                     () = tokio::time::sleep(rest) => {}
@@ -153,7 +164,8 @@ impl Dispatcher {
     }
 
     fn start(&self, claimed: Claimed, line: Line, asked_at: Duration, permit: OwnedSemaphorePermit) {
-        let worker = Worker::new(Arc::clone(&self.parts), line, claimed, asked_at);
+        let (parts, counts) = (Arc::clone(&self.parts), Arc::clone(&self.counts));
+        let worker = Worker::new(parts, counts, line, claimed, asked_at);
         self.tasks.spawn(async move {
             worker.run().await;
             drop(permit);

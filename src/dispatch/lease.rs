@@ -45,6 +45,7 @@ impl Keeper {
         tokio::spawn(async move {
             loop {
                 tokio::select! {
+                    biased;
                     () = stop.cancelled() => return,
                     () = tokio::time::sleep(length / RENEW_AFTER_PART) => {}
                 }

@@ -19,7 +19,7 @@ use crate::telemetry::{Chain, spans};
 
 use super::lease::{Keeper, Lost};
 use super::looking::Fit;
-use super::{Line, Parts, outcome};
+use super::{Counts, Line, Parts, outcome};
 
 /// The least of a lease that must be left before the first byte.
 const LEASE_LEFT_MIN: Duration = Duration::from_secs(5);
@@ -31,6 +31,7 @@ const PERSON_REST: Duration = Duration::from_hours(24);
 /// Refunds at work: one, or several that share a call.
 pub(super) struct Worker {
     pub(super) parts: Arc<Parts>,
+    counts: Arc<Counts>,
     pub(super) line: Line,
     pub(super) claimed: Claimed,
     pub(super) keeper: Keeper,
@@ -57,11 +58,17 @@ impl From<Lost> for Stop {
 }
 
 impl Worker {
-    pub(super) fn new(parts: Arc<Parts>, line: Line, claimed: Claimed, asked_at: Duration) -> Self {
+    pub(super) fn new(
+        parts: Arc<Parts>,
+        counts: Arc<Counts>,
+        line: Line,
+        claimed: Claimed,
+        asked_at: Duration,
+    ) -> Self {
         let leases = claimed.members.iter().map(|held| held.lease.clone()).collect();
         let (store, clock) = (Arc::clone(&parts.store), Arc::clone(&parts.clock));
         let keeper = Keeper::start(store, clock, leases, parts.settings.lease, asked_at);
-        Self { parts, line, claimed, keeper }
+        Self { parts, counts, line, claimed, keeper }
     }
 
     /// Works until each refund has to wait, is final, or the lease is lost: one attempt, and one trace of it.
@@ -78,13 +85,15 @@ impl Worker {
     async fn attempt(self, steps: Vec<Step>) {
         self.parts.interrupt.at(Point::AfterClaim);
         if self.claimed.taken_over {
-            tracing::warn!("a lease ran out and was taken over");
+            let takeovers = self.counts.takeover();
+            tracing::warn!(takeovers, "a lease ran out and was taken over");
         }
         match self.take(steps).await {
             Ok(()) => {}
             Err(Stop::LeaseLost) => {
                 spans::fail_attempt_span(&Span::current(), "lease_lost");
-                tracing::warn!("the lease was lost: nothing was written");
+                let fenced = self.counts.fence();
+                tracing::warn!(fenced, "the lease was lost: nothing was written");
             }
             Err(Stop::Store(error)) => {
                 spans::fail_attempt_span(&Span::current(), "store");
@@ -162,7 +171,8 @@ impl Worker {
                 }
                 Begun::Stay(_) => {}
                 Begun::Stale => {
-                    tracing::warn!(refund.id = %lease.refund_id, "a lease was lost before the send");
+                    let fenced = self.counts.fence();
+                    tracing::warn!(fenced, refund.id = %lease.refund_id, "a lease was lost before the send");
                 }
             }
         }
@@ -176,6 +186,8 @@ impl Worker {
             let evidence = Evidence { provider_text: text, ..Evidence::default() };
             Answer::to_one(Face::Succeeded(success), evidence, Vec::new())
         } else if let Some(why) = self.too_late(asked_at) {
+            let withheld = self.counts.withhold();
+            tracing::warn!(withheld, why, "an intent is not sent");
             let faces = vec![Face::NotSent { alone: false }; refunds.len()];
             Answer::to_all(faces, Evidence::before_send(why), Vec::new())
         } else {

@@ -199,6 +199,7 @@ impl Watcher {
             }
             let until = (Instant::now() + limits.poll).min(quiet_since + limits.heartbeat);
             tokio::select! {
+                biased;
                 () = self.service.drain.cancelled() => {
                     return self.out.send(Err(Error::Draining)).await.map_err(|_| Gone);
                 }
