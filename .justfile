@@ -19,6 +19,10 @@ format:
 test *filter:
     cargo test {{ filter }}
 
+# Play ten thousand seeds of the simulation, or one, told step by step.
+simulate seed="":
+    {{ if seed == "" { "SIMULATE_SEEDS=10000" } else { "SIMULATE_SEED=" + seed } }} .ci/run simulate
+
 # Lints, with the sandbox and without.
 lint:
     .ci/run fmt lint

@@ -14,7 +14,7 @@ use crate::support::samples::name;
 /// How long the same key may be sent again. A provider remembers it somewhat longer.
 pub(crate) const RESEND_WINDOW: Duration = Duration::from_secs(90);
 /// How long after a refusal an absence ends a doubt: longer than any request is on its way.
-const REFUSAL_AGE_MIN: Duration = Duration::from_secs(60);
+const REFUSAL_AGE_MIN: Duration = Duration::from_mins(1);
 /// How far apart calls of eSIMs are.
 pub(crate) const ESIM_WINDOW: Duration = Duration::from_secs(20);
 /// The longest that a connection takes.

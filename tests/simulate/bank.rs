@@ -44,7 +44,11 @@ impl Transaction {
     pub(crate) fn stands(&self) -> Stand {
         match self.stand {
             Stand::Registered(by, goes_back) if by <= Instant::now() => {
-                if goes_back { Stand::Done } else { Stand::Refused }
+                if goes_back {
+                    Stand::Done
+                } else {
+                    Stand::Refused
+                }
             }
             stand => stand,
         }
@@ -101,7 +105,7 @@ pub(crate) struct Bank {
 }
 
 impl Bank {
-    pub(crate) fn new(seed: u64, _accounts: &[Account]) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self {
             chance: Chance::new(seed, 1),
             orders: BTreeMap::new(),
@@ -139,7 +143,7 @@ impl Bank {
         let key = order_of(refund).unwrap();
         let chance = &mut self.chance;
         self.orders.entry(key).or_insert_with(|| {
-            let captured_minor = CAPTURED[usize::try_from(chance.below(3)).unwrap()];
+            let captured_minor = *chance.one_of(&CAPTURED);
             let external_minor = if chance.in_thousand(200) { captured_minor / 4 } else { 0 };
             let declines = chance.in_thousand(80);
             Order { captured_minor, external_minor, transactions: Vec::new(), declines }
@@ -159,13 +163,16 @@ impl Bank {
         }
         let key = refund.key.to_string();
         let heeds_keys = account.capabilities.key != KeyProof::Never;
-        let remembered = self.order(refund).transactions.iter().find(|made| {
-            made.key == key && made.made + RESEND_WINDOW + KEY_MARGIN > Instant::now()
-        });
+        let remembered = self
+            .order(refund)
+            .transactions
+            .iter()
+            .find(|made| made.key == key && made.made + RESEND_WINDOW + KEY_MARGIN > Instant::now());
         let remembered = remembered.filter(|_| heeds_keys).cloned();
         let contrary = remembered.is_some() && !self.calm && self.chance.in_thousand(60);
         let is_echoing = account.capabilities.key == KeyProof::OnceEchoed;
-        let signals = || if is_echoing { vec![Signal::Healthy, Signal::KeyHeeded] } else { vec![Signal::Healthy] };
+        let signals =
+            || if is_echoing { vec![Signal::Healthy, Signal::KeyHeeded] } else { vec![Signal::Healthy] };
         if contrary && account.identity.provider == ProviderKind::Afterpay {
             // Our own success leaves too little for the resend, as the provider sees it.
             let failure = refused(FailureReason::AmountExceedsRefundable);
@@ -204,8 +211,19 @@ impl Bank {
         Transaction { id, refund: refund.id, key, amount_minor, stand, made }
     }
 
-    /// A call of eSIMs arrives. Gives how often each refund's eSIMs were taken now.
-    pub(crate) fn receive_esims(&mut self, refunds: &[Refund]) -> Vec<(RefundId, usize)> {
+    /// A call of eSIMs arrives. Gives the answer for each refund, and how often its eSIMs were taken now.
+    pub(crate) fn receive_esims(&mut self, refunds: &[Refund]) -> (Vec<Face>, Vec<(RefundId, usize)>) {
+        let holds_foreign = |refund: &Refund| refund.content.iccids().iter().any(is_foreign);
+        if refunds.iter().any(holds_foreign) {
+            let face = |refund: &Refund| {
+                if holds_foreign(refund) {
+                    Face::Declined { failure: refused(FailureReason::OrderNotFound), conclusive: false }
+                } else {
+                    Face::NotSent { alone: false }
+                }
+            };
+            return (refunds.iter().map(face).collect(), Vec::new());
+        }
         let mut taken = Vec::new();
         for refund in refunds {
             for iccid in refund.content.iccids() {
@@ -219,7 +237,7 @@ impl Bank {
                 taken.push((refund.id, esim.taken_for.len()));
             }
         }
-        taken
+        (vec![Face::InReview(Review::default()); refunds.len()], taken)
     }
 
     /// What a refund's state says against what truly moved.
@@ -233,7 +251,8 @@ impl Bank {
             StateKind::Succeeded | StateKind::PartiallySucceeded => {
                 let amount = refund.content.payment().map(|_| refund.held_minor());
                 let agree = moved.is_some() && (amount.is_none() || amount == moved);
-                (!agree).then(|| format!("{id} is {kind} with {amount:?} and the provider gave {moved:?} back"))
+                (!agree)
+                    .then(|| format!("{id} is {kind} with {amount:?} and the provider gave {moved:?} back"))
             }
             _undecided => None,
         }
@@ -272,6 +291,11 @@ impl Bank {
         })
         .collect()
     }
+}
+
+/// Shown as the company's own, and yet refused as foreign.
+fn is_foreign(iccid: &Iccid) -> bool {
+    iccid.as_str().ends_with('7')
 }
 
 /// The answer for a transaction.

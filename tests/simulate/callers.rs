@@ -62,7 +62,11 @@ impl Asking {
             sleep(rest).await;
             let wish = self.wish(n);
             if let Some(id) = self.insist(&wish).await {
-                self.book.lock().unwrap().acknowledged.push((wish.request_id.clone(), wish.content.clone(), id));
+                self.book.lock().unwrap().acknowledged.push((
+                    wish.request_id.clone(),
+                    wish.content.clone(),
+                    id,
+                ));
                 if self.chance.in_thousand(500) {
                     let chance = Chance::new(self.world.seed, 10_000 + self.number * 100 + u64::from(n));
                     let (world, replicas) = (Arc::clone(&self.world), Arc::clone(&self.replicas));
@@ -75,9 +79,7 @@ impl Asking {
     }
 
     fn wish(&mut self, n: u32) -> Wish {
-        let accounts = &self.world.accounts;
-        let any = usize::try_from(self.chance.below(u32::try_from(accounts.len()).unwrap())).unwrap();
-        let account = accounts[any].clone();
+        let account = self.chance.one_of(&self.world.accounts).clone();
         let request_id = RequestId::parse(&format!("caller-{}-{n}", self.number)).unwrap();
         let content = match account.capabilities.shape {
             TargetShape::Payment => self.payment(&account),
@@ -88,10 +90,10 @@ impl Asking {
 
     fn payment(&mut self, account: &Account) -> Content {
         let order = format!("{}", 1_000 + self.chance.below(ORDERS));
-        let amount = [100, 400, 900, 2_500][usize::try_from(self.chance.below(4)).unwrap()];
+        let amount = *self.chance.one_of(&[100, 400, 900, 2_500]);
         let mut content = payment(&account.identity, &order, amount).content;
         // What a caller believes may be wrong in both directions.
-        let believed = [800, 1_000, 20_000][usize::try_from(self.chance.below(3)).unwrap()];
+        let believed = *self.chance.one_of(&[800, 1_000, 20_000]);
         content.captured_amount = self.chance.in_thousand(300).then(|| aud(believed));
         content
     }
@@ -113,7 +115,7 @@ impl Asking {
             let told = if twin {
                 let (one, other) = (self.ask(wish, patience), self.ask(wish, patience));
                 let (one, other) = tokio::join!(one, other);
-                self.same(wish, &one, &other);
+                self.same(wish, one.as_ref(), other.as_ref());
                 one.or(other)
             } else {
                 self.ask(wish, patience).await
@@ -125,7 +127,9 @@ impl Asking {
                 }
                 Some(Err(Error::Store(store::Error::Away { .. }) | Error::Draining)) | None => {}
                 Some(Err(
-                    Error::AmountExceedsRemaining { .. } | Error::EsimTaken { .. } | Error::CurrencyMismatch { .. },
+                    Error::AmountExceedsRemaining { .. }
+                    | Error::EsimTaken { .. }
+                    | Error::CurrencyMismatch { .. },
                 )) => {
                     self.book.lock().unwrap().refused += 1;
                     return None;
@@ -154,8 +158,8 @@ impl Asking {
     fn same(
         &self,
         wish: &Wish,
-        one: &Option<Result<Created, Error>>,
-        other: &Option<Result<Created, Error>>,
+        one: Option<&Result<Created, Error>>,
+        other: Option<&Result<Created, Error>>,
     ) {
         if let (Some(Ok(one)), Some(Ok(other))) = (one, other)
             && (one.refund.id != other.refund.id || !(one.replayed || other.replayed))
@@ -184,9 +188,8 @@ impl Asking {
         if self.chance.in_thousand(150) {
             let mut other = wish.clone();
             other.content.expected_remaining = Some(Money::clone(&aud(77)));
-            match self.ask(&other, PATIENCE[1]).await {
-                Some(Ok(_)) => self.fault(format!("{} was used for something else", wish.request_id)),
-                Some(Err(_)) | None => {}
+            if let Some(Ok(_)) = self.ask(&other, PATIENCE[1]).await {
+                self.fault(format!("{} was used for something else", wish.request_id));
             }
         }
     }

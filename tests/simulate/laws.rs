@@ -72,7 +72,8 @@ impl Laws {
     pub(crate) fn untold(&self, world: &World) -> Vec<String> {
         let behind = |(id, last): (&RefundId, &i64)| {
             let sequence = world.last_sequence(*id);
-            (*last > 0 && sequence != Some(*last)).then(|| format!("{id}: streamed to {last} of {sequence:?}"))
+            (*last > 0 && sequence != Some(*last))
+                .then(|| format!("{id}: streamed to {last} of {sequence:?}"))
         };
         self.streamed.iter().filter_map(behind).collect()
     }
@@ -210,9 +211,10 @@ impl Laws {
         let (mut sequence, mut before) = known.map_or((0, None), |(sequence, kind)| (sequence, Some(kind)));
         let events = world.store.events_after(id, sequence, 1_000).now_or_never().unwrap().unwrap();
         for event in events {
-            let lawful = before.map_or(event.previous.is_none() && event.state == StateKind::Pending, |before| {
-                event.previous == Some(before) && before.may_become(event.state)
-            });
+            let lawful = before
+                .map_or(event.previous.is_none() && event.state == StateKind::Pending, |before| {
+                    event.previous == Some(before) && before.may_become(event.state)
+                });
             if event.sequence != sequence + 1 || !lawful {
                 let (was, is) = (event.previous, event.state);
                 self.fault(world, format!("{id}: event {} from {was:?} to {is}", event.sequence));
@@ -226,15 +228,20 @@ impl Laws {
             self.fault(world, format!("{id} is {kind} without an event"));
         }
         if kind.is_final() == refund.due.is_some() || kind.is_final() == refund.overdue.is_some() {
-            self.fault(world, format!("{id} is {kind} and due {:?}, overdue {:?}", refund.due, refund.overdue));
+            self.fault(
+                world,
+                format!("{id} is {kind} and due {:?}, overdue {:?}", refund.due, refund.overdue),
+            );
         }
-        if known.is_none() && let Some(order) = order_of(&refund) {
+        if known.is_none()
+            && let Some(order) = order_of(&refund)
+        {
             self.by_order.entry(order).or_default().push(id);
         }
         let (key, first_sent) = (refund.key, None);
         let seen = self.seen.entry(id).or_insert(Seen { kind, sequence, key, request, first_sent });
-        let whole = seen.key == refund.key
-            && seen.request == (refund.caller.clone(), refund.request_id.clone());
+        let whole =
+            seen.key == refund.key && seen.request == (refund.caller.clone(), refund.request_id.clone());
         (seen.kind, seen.sequence) = (kind, sequence);
         if kind == StateKind::Pending {
             seen.first_sent = None;

@@ -84,10 +84,8 @@ impl Leases {
     /// The first byte of a send leaves.
     pub(crate) fn first_byte(&mut self, world: &World, worker: &str, id: RefundId) {
         let now = world.clock.now();
-        let holds = self
-            .held
-            .get(&id)
-            .is_some_and(|last| last.runs && last.worker == worker && last.ends > now);
+        let holds =
+            self.held.get(&id).is_some_and(|last| last.runs && last.worker == worker && last.ends > now);
         if !holds {
             self.faults.push(format!("{worker} sends {id} without a lease"));
         }

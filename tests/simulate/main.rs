@@ -1,7 +1,9 @@
 //! The simulation: the real domain, service and engine over a store in memory and providers in memory, on one
-//! seed. Chance draws when each step takes how long, which answers are lost or late, and where replicas crash
-//! or stand still; after each step the laws are checked, and at the end, faults lifted, that every refund came
-//! to an end that the laws allow.
+//! seed.
+//!
+//! Chance draws how long each step takes, which answers are lost or late, and where replicas crash or stand
+//! still. After each step the laws are checked; at the end, faults lifted, every refund must have come to an
+//! end that the laws allow.
 //!
 //! | Variable | What it does |
 //! |---|---|
@@ -10,15 +12,27 @@
 //! | `SIMULATE_SEEDS` | so many seeds at least |
 //! | `SIMULATE_SECONDS` | more seeds, until so much time has passed |
 
+#[cfg(test)]
 mod accounts;
+#[cfg(test)]
 mod bank;
+#[cfg(test)]
 mod callers;
+#[cfg(test)]
 mod gate;
+#[cfg(test)]
 mod laws;
+#[cfg(test)]
 mod leases;
+#[cfg(test)]
 mod nemesis;
+#[cfg(test)]
 mod replica;
+#[cfg(test)]
 mod run;
+#[cfg(test)]
+mod seeds;
+#[cfg(test)]
 #[path = "../it/support"]
 #[expect(dead_code, reason = "the simulation needs a part of it")]
 mod support {
@@ -26,91 +40,13 @@ mod support {
     pub(crate) mod clock;
     pub(crate) mod samples;
 }
+#[cfg(test)]
 mod watchers;
+#[cfg(test)]
 mod wire;
+#[cfg(test)]
 mod world;
 
-use std::process::ExitCode;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
-
-use run::Figures;
-
-/// Seeds of a run that names none: a test among others.
-const SEEDS: u64 = 60;
-
-/// What is asked.
-#[derive(Debug)]
-struct Asked {
-    from: u64,
-    seeds: u64,
-    time: Duration,
-}
-
-#[expect(clippy::disallowed_methods, reason = "how a run is told its seeds")]
-fn number(name: &str) -> Option<u64> {
-    let text = std::env::var(name).ok()?;
-    Some(text.trim().parse().unwrap_or_else(|_| panic!("{name} is no number: {text}")))
-}
-
-fn main() -> ExitCode {
-    if let Some(seed) = number("SIMULATE_SEED") {
-        return one(seed);
-    }
-    let asked = Asked {
-        from: number("SIMULATE_FROM").unwrap_or(1),
-        seeds: number("SIMULATE_SEEDS").unwrap_or(SEEDS),
-        time: Duration::from_secs(number("SIMULATE_SECONDS").unwrap_or(0)),
-    };
-    // A seed that does not replay is worth nothing.
-    let (once, again) = (run::run(asked.from, false), run::run(asked.from, false));
-    if once.trail != again.trail {
-        println!("simulate: seed {} does not replay", asked.from);
-        return ExitCode::FAILURE;
-    }
-    many(&asked)
-}
-
-fn one(seed: u64) -> ExitCode {
-    let outcome = run::run(seed, true);
-    for fault in &outcome.faults {
-        println!("seed {seed}: {fault}");
-    }
-    println!("seed {seed}: {}, faults {}", outcome.figures, outcome.faults.len());
-    if outcome.faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-}
-
-/// As many seeds as are asked for, on every core.
-fn many(asked: &Asked) -> ExitCode {
-    let (next, began) = (AtomicU64::new(asked.from), Instant::now());
-    let sum: Mutex<(u64, Figures, Vec<(u64, String)>)> = Mutex::default();
-    let work = || {
-        loop {
-            let seed = next.fetch_add(1, Ordering::SeqCst);
-            let enough = seed - asked.from >= asked.seeds && began.elapsed() >= asked.time;
-            if enough || sum.lock().unwrap().2.len() >= 10 {
-                return;
-            }
-            let outcome = run::run(seed, false);
-            let mut sum = sum.lock().unwrap();
-            sum.0 += 1;
-            sum.1 += outcome.figures;
-            sum.2.extend(outcome.faults.into_iter().map(|fault| (seed, fault)));
-        }
-    };
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    std::thread::scope(|scope| {
-        for _ in 0..cores {
-            scope.spawn(work);
-        }
-    });
-    let (seeds, figures, mut faults) = sum.into_inner().unwrap();
-    faults.sort();
-    for (seed, fault) in &faults {
-        println!("seed {seed}: {fault} (replays with: just simulate {seed})");
-    }
-    let took_s = began.elapsed().as_secs();
-    println!("simulate: seeds {seeds}, {figures}, faults {}, in {took_s} s", faults.len());
-    if faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+fn main() -> std::process::ExitCode {
+    seeds::play()
 }

@@ -50,8 +50,7 @@ impl Replicas {
     /// One of them, dead or alive: a caller cannot know.
     pub(crate) fn any(&self, chance: &mut Chance) -> Arc<Replica> {
         let running = &self.running.lock().unwrap().1;
-        let any = chance.below(u32::try_from(running.len()).unwrap());
-        Arc::clone(&running[usize::try_from(any).unwrap()])
+        Arc::clone(chance.one_of(running))
     }
 
     /// Starts others for those that are dead.
@@ -94,8 +93,7 @@ pub(crate) async fn rage(world: Arc<World>, replicas: Arc<Replicas>, mut chance:
         match chance.below(100) {
             0..25 => victim.crash("at any moment"),
             25..50 => {
-                let any = chance.below(u32::try_from(Point::ALL.len()).unwrap());
-                victim.crash_at(Point::ALL[usize::try_from(any).unwrap()]);
+                victim.crash_at(*chance.one_of(Point::ALL));
             }
             50..70 => {
                 let length = chance.between(world.lease / 2, world.lease * 3);
@@ -106,8 +104,7 @@ pub(crate) async fn rage(world: Arc<World>, replicas: Arc<Replicas>, mut chance:
                 world.begin_outage(length);
             }
             80..88 => {
-                let any = chance.below(u32::try_from(world.accounts.len()).unwrap());
-                let account = &world.accounts[usize::try_from(any).unwrap()].identity.name;
+                let account = &chance.one_of(&world.accounts).identity.name;
                 let length = chance.between(Duration::from_secs(1), Duration::from_secs(30));
                 world.bank().block(account, length);
             }

@@ -103,7 +103,7 @@ impl Replica {
         if !fate.dead {
             fate.dead = true;
             self.world.tell(&self.name, format_args!("crashes {why}"));
-            self.world.laws().figures.crashes += 1;
+            self.world.laws().figures.crashes += u64::from(!self.world.is_calm());
         }
     }
 

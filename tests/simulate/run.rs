@@ -141,7 +141,8 @@ async fn play(seed: u64, told: bool) -> Outcome {
     }
     world.end();
     // Streams tell what they have not told yet, and callers come to their end.
-    let ended = tokio::time::timeout(Duration::from_mins(5), async { while asking.join_next().await.is_some() {} });
+    let ended =
+        tokio::time::timeout(Duration::from_mins(5), async { while asking.join_next().await.is_some() {} });
     let all_ended = ended.await.is_ok();
     judge(&world, &replicas, &book.lock().unwrap(), all_ended)
 }
@@ -154,7 +155,8 @@ fn judge(world: &World, replicas: &Replicas, book: &Book, all_ended: bool) -> Ou
     }
     for (request_id, content, id) in &book.acknowledged {
         let stored = world.store.find(*id).now_or_never().unwrap().unwrap();
-        let is_whole = stored.is_some_and(|refund| refund.request_id == *request_id && refund.content == *content);
+        let is_whole =
+            stored.is_some_and(|refund| refund.request_id == *request_id && refund.content == *content);
         if !is_whole {
             faults.push(format!("{request_id} was acknowledged as {id} and is lost"));
         }

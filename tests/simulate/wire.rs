@@ -90,9 +90,8 @@ impl Wire {
     async fn call(&self, refunds: &[Refund]) -> Answer {
         let (course, [connect, there, back]) = self.course();
         self.world().tell(&self.replica.name, format_args!("the call takes its course: {course:?}"));
-        let all = |face: Face, signal| {
-            Answer::to_all(vec![face; refunds.len()], Evidence::default(), vec![signal])
-        };
+        let all =
+            |face: Face, signal| Answer::to_all(vec![face; refunds.len()], Evidence::default(), vec![signal]);
         let unsent = Face::NotSent { alone: false };
         match course {
             Course::NotConnected => {
@@ -192,9 +191,9 @@ fn arrive(world: &World, account: &Account, refunds: &[Refund]) -> Answer {
             (vec![face], signals, vec![(refunds[0].id, effects)])
         }
         TargetShape::Esims => {
-            let taken = world.bank().receive_esims(refunds);
+            let (faces, taken) = world.bank().receive_esims(refunds);
             world.tell("provider", format_args!("takes eSIMs: {taken:?}"));
-            (vec![Face::InReview(Review::default()); refunds.len()], vec![Signal::Healthy], taken)
+            (faces, vec![Signal::Healthy], taken)
         }
     };
     for (id, effects) in effects.into_iter().filter(|(_, effects)| *effects > 0) {

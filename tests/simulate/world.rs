@@ -50,13 +50,13 @@ impl World {
     pub(crate) fn new(seed: u64, told: bool) -> Arc<Self> {
         let clock = VirtualClock::new();
         let mut chance = Chance::new(seed, 3);
-        let lease = LEASES[usize::try_from(chance.below(3)).unwrap()];
+        let lease = *chance.one_of(&LEASES);
         let accounts = accounts();
         Arc::new(Self {
             seed,
             clock,
             store: MemoryStore::new(clock.time_source()),
-            bank: Mutex::new(Bank::new(seed, &accounts)),
+            bank: Mutex::new(Bank::new(seed)),
             accounts,
             lease,
             outage: Mutex::default(),
@@ -127,9 +127,9 @@ impl World {
         let at = self.clock.boottime();
         let line = format!("{:>9.3} {who}: {what}", at.as_secs_f64());
         let mut trail = self.trail.lock().unwrap();
-        *trail = line.bytes().fold(*trail, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-        });
+        *trail = line
+            .bytes()
+            .fold(*trail, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
         if self.told {
             println!("{line}");
         }

@@ -97,8 +97,7 @@ pub(super) fn of_week(seed: u64, account: &AccountIdentity, other: &AccountIdent
 }
 
 fn any_reason(chance: &mut Chance) -> Reason {
-    let any = usize::try_from(chance.below(5)).unwrap();
-    REASONS[any]
+    *chance.one_of(&REASONS)
 }
 
 fn size(chance: &mut Chance) -> usize {

@@ -31,6 +31,12 @@ impl Chance {
         self.0.random_range(0..end)
     }
 
+    /// One of several.
+    pub(crate) fn one_of<'a, T>(&mut self, all: &'a [T]) -> &'a T {
+        let any = self.below(u32::try_from(all.len()).unwrap());
+        &all[usize::try_from(any).unwrap()]
+    }
+
     /// A time from one to another.
     pub(crate) fn between(&mut self, least: Duration, most: Duration) -> Duration {
         self.0.random_range(least..=most)
