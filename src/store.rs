@@ -213,6 +213,9 @@ pub struct Recovery {
     pub made_unknown: Vec<RefundId>,
     /// Open refunds whose last change is after the restore point: the clocks or the restore point are wrong.
     pub after_restore_point: Vec<RefundId>,
+    /// Accounts that are paused now: their providers do not show our key, so that no look before a send could
+    /// tell that a caller's repeat was sent in the time that was lost.
+    pub paused: Vec<AccountName>,
 }
 
 /// Numbers of one account's queue.
@@ -298,7 +301,8 @@ pub trait Store: Send + Sync + 'static {
 
     /// After a restore to `restored_to`, before any dispatch: what is PENDING or SENDING may have been sent
     /// in the time that was lost, so it becomes UNKNOWN, by the table (an intent of kind `restore`,
-    /// unanswered).
+    /// unanswered). Accounts whose provider does not show our key are paused, and every rate budget begins
+    /// anew: a slot may have been spent in that time.
     async fn recover(&self, restored_to: Timestamp, accounts: &[Account], jitter: Jitter)
     -> Result<Recovery>;
 

@@ -153,6 +153,11 @@ async fn recover(config: &Config, restored_to: Timestamp) -> Result<(), Error> {
     for id in &done.after_restore_point {
         say(&format!("  {id} changed after the restore point: check the time that was given"))?;
     }
+    for account in &done.paused {
+        say(&format!(
+            "  {account} is paused: its provider does not show what was sent in the time that was lost"
+        ))?;
+    }
     say("callers must repeat what they created after that time, each with its own request_id")
 }
 

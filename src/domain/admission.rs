@@ -165,6 +165,16 @@ impl AccountState {
         }
     }
 
+    /// The state after a restore of the database, where the provider does not show our key: what was sent in
+    /// the time that was lost must be asked of the provider before anything new is sent. `None` if it is
+    /// paused already.
+    #[must_use]
+    pub fn paused_by_restore(&self, restored_to: Timestamp) -> Option<Self> {
+        let note = format!("restored to {restored_to}: ask the provider what was sent since, then resume");
+        let pause = Pause { by: "recover".to_owned(), note, until: None };
+        self.paused.is_none().then(|| Self { paused: Some(pause), ..self.clone() })
+    }
+
     /// When a send may leave at the earliest, by the bucket and by what the provider asked for.
     pub fn next_slot(&self, bucket_next_free: Option<Timestamp>) -> Option<Timestamp> {
         bucket_next_free.max(self.throttled_until)

@@ -19,7 +19,7 @@ use super::{Lease, Member};
 
 pub(super) use call::{Call, Desk, age, calls, is_past, may_go, of_bucket};
 pub(super) use order::{OtherRefunds, figures_are_unclear, frees_order, guard_after, own_seen_minor};
-pub(super) use trip::{attempt_of, marked, next_slot};
+pub(super) use trip::{attempt_of, marked, next_slot, next_slots};
 
 /// A refund with its lease. `due` is when somebody may take it: what the domain planned or, while it is
 /// leased, the end of the lease, so that a lease that ran out is due by itself.

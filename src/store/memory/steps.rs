@@ -11,7 +11,7 @@ use crate::domain::plan::Jitter;
 use crate::domain::refund::{NewRefund, Refund, StateKind};
 use crate::domain::timestamp::Timestamp;
 use crate::store::row::{
-    EsimKey, GuardKey, Row, figures_are_unclear, frees_order, marked, next_slot, own_seen_minor,
+    EsimKey, GuardKey, Row, figures_are_unclear, frees_order, marked, next_slot, next_slots, own_seen_minor,
 };
 use crate::store::wake::Wakes;
 use crate::store::{AttemptRecord, Record, Recorded, Recovery, Result};
@@ -214,6 +214,18 @@ impl World {
                 self.append(event);
             }
             self.attempts.extend(restored.attempt.map(|attempt| (attempt.id, attempt)));
+        }
+        for account in accounts.iter().filter(|account| !account.capabilities.echoes_key) {
+            let state = self.account_state(&account.identity.name);
+            if let Some(state) = state.paused_by_restore(restored_to) {
+                self.put_account(&account.identity, state);
+                recovery.paused.push(account.identity.name.clone());
+            }
+        }
+        recovery.paused.sort();
+        for (bucket, until) in next_slots(accounts, now) {
+            let next_free = self.buckets.entry(bucket).or_insert(until);
+            *next_free = (*next_free).max(until);
         }
         let wakes = Wakes { changed: recovery.made_unknown.clone(), due: true };
         Ok((recovery, wakes))

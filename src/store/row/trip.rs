@@ -1,5 +1,7 @@
 //! Round trips as they are written.
 
+use std::collections::BTreeMap;
+
 use super::Row;
 use crate::domain::account::Account;
 use crate::domain::answer::{Signal, quiet_of_sends};
@@ -60,6 +62,16 @@ pub(in crate::store) fn next_slot<'a>(
     let after = spent.filter_map(|spent| rate.next_after(spent, now)).max();
     let quiet = quiet_of_sends(signals).map(|quiet| now.plus(quiet));
     Some((rate.bucket.clone(), quiet.max(after)?))
+}
+
+/// When the buckets of accounts have their next slots if one was spent of each just now.
+pub(in crate::store) fn next_slots(accounts: &[Account], now: Timestamp) -> BTreeMap<String, Timestamp> {
+    let mut slots: BTreeMap<String, Timestamp> = BTreeMap::new();
+    for rate in accounts.iter().filter_map(|account| account.admission.rate.as_ref()) {
+        let next_free = slots.entry(rate.bucket.clone()).or_insert(now);
+        *next_free = (*next_free).max(now.plus(rate.every));
+    }
+    slots
 }
 
 /// Marks what is written of a round trip as late when a member's lease was lost.

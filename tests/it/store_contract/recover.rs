@@ -10,7 +10,7 @@ use refunds::store::Recovery;
 use super::{LEASE, accept, apply, begin, claim, step};
 use crate::support::database::TestDatabase;
 use crate::support::on_every_store;
-use crate::support::samples::{account, payment};
+use crate::support::samples::{ESIM_CALLS_EVERY, account, esim_account, payment, silent_account};
 
 on_every_store! {
     async fn what_may_have_been_sent_in_the_lost_time_is_unknown(db: &TestDatabase) {
@@ -30,7 +30,7 @@ on_every_store! {
         let accounts = std::slice::from_ref(&account);
         let recovery = store.recover(restored_to, accounts, Jitter(0)).await.unwrap();
         let made_unknown = vec![ids[0], ids[2], strange];
-        assert_eq!(recovery, Recovery { made_unknown, after_restore_point: vec![strange] });
+        assert_eq!(recovery, Recovery { made_unknown, after_restore_point: vec![strange], paused: vec![] });
 
         let sending = store.find(ids[0]).await.unwrap().unwrap();
         assert_eq!(sending.state.kind(), StateKind::Unknown);
@@ -51,5 +51,26 @@ on_every_store! {
         let again = store.recover(restored_to, accounts, Jitter(0)).await.unwrap();
         assert_eq!(again.made_unknown, vec![]);
         assert_eq!(again.after_restore_point.len(), 3, "their last change is the recovery itself");
+    }
+
+    async fn what_no_provider_shows_goes_on_by_a_person(db: &TestDatabase) {
+        let store = db.store();
+        let (shown, silent, esims) = (account("shop-au"), silent_account("world"), esim_account("company"));
+        let accounts = [shown.clone(), silent.clone(), esims.clone()];
+        let restored_to = db.clock.now();
+        let recovery = store.recover(restored_to, &accounts, Jitter(0)).await.unwrap();
+        assert_eq!(recovery.paused, [esims.identity.name.clone(), silent.identity.name.clone()]);
+        // A caller's repeat of what was lost is durable, and waits.
+        accept(&*store, payment(&silent.identity, "1", 100)).await;
+        accept(&*store, payment(&shown.identity, "1", 100)).await;
+        assert_eq!(claim(&*store, "worker", &silent).await, []);
+        assert_eq!(claim(&*store, "worker", &shown).await.len(), 1);
+        let state = store.account_state(&silent.identity.name).await.unwrap();
+        assert_eq!(state.paused.unwrap().by, "recover");
+        // A slot may have been spent in the lost time.
+        let wait = store.next_slot(esims.admission.rate.as_ref().unwrap()).await.unwrap();
+        assert_eq!(wait, Some(ESIM_CALLS_EVERY));
+        let again = store.recover(restored_to, &accounts, Jitter(0)).await.unwrap();
+        assert_eq!(again.paused, [], "an operator's pause, or this one, is left alone");
     }
 }
