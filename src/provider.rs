@@ -2,7 +2,6 @@
 
 use async_trait::async_trait;
 
-use crate::domain::account::Capabilities;
 use crate::domain::answer::{Answer, Evidence, LookupAnswer, Signal};
 use crate::domain::refund::Refund;
 
@@ -28,12 +27,9 @@ pub struct Unready {
 
 /// One account at one provider.
 ///
-/// Neither method fails: whatever happens on the wire has a face. Neither repeats a request.
+/// No method fails: whatever happens on the wire has a face. None repeats a request.
 #[async_trait]
 pub trait Provider: Send + Sync + 'static {
-    /// What this account can do.
-    fn capabilities(&self) -> &Capabilities;
-
     /// Gets ready what a send needs before it spends a slot: a token that is not about to expire. `Some`
     /// says why it is not ready; nothing was asked of any refund.
     async fn prepare(&self) -> Option<Unready> {

@@ -7,12 +7,10 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use reqwest::Method;
-use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue};
 use secrecy::SecretString;
 use url::Url;
 
-use super::http::{BaseUrl, Call, Credentials, Exchange, HttpClient, Outcome};
+use super::http::{BaseUrl, Call, Credentials, HttpClient, JSON, Outcome};
 use super::{Error, Provider};
 use crate::domain::account::{Capabilities, KeyProof, MoneyUnit, TargetShape};
 use crate::domain::answer::{Answer, Evidence, Face, Finding, LookupAnswer, Signal};
@@ -49,7 +47,6 @@ pub const CURRENCIES: [&str; 6] = ["AUD", "NZD", "USD", "CAD", "GBP", "EUR"];
 
 const SEND_TEMPLATE: &str = "/v2/payments/{orderId}/refund";
 const LOOKUP_TEMPLATE: &str = "/v2/payments/{orderId}";
-const JSON: &str = "application/json";
 
 /// An account at Afterpay, as configured.
 #[derive(Debug, Clone)]
@@ -126,7 +123,6 @@ pub fn user_agent(merchant: &str, site_url: &str) -> String {
 /// The client of one account.
 #[derive(Debug)]
 pub struct Afterpay {
-    capabilities: Capabilities,
     http: HttpClient,
     base: BaseUrl,
     credentials: Credentials,
@@ -146,7 +142,6 @@ impl Afterpay {
             }
         }
         Ok(Self {
-            capabilities: capabilities(&settings),
             http: HttpClient::new(settings.connect, &settings.user_agent)?,
             credentials: Credentials::basic(&settings.merchant, &settings.secret)?,
             base: BaseUrl::new(settings.base_url)?,
@@ -154,47 +149,10 @@ impl Afterpay {
             lookup_read: settings.lookup_read,
         })
     }
-
-    fn headers(&self) -> HeaderMap {
-        let json = HeaderValue::from_static(JSON);
-        HeaderMap::from_iter([(AUTHORIZATION, self.credentials.authorization()), (ACCEPT, json)])
-    }
-
-    async fn post_refund(&self, url: Url, body: Vec<u8>, resend_count: u32) -> Exchange {
-        let call = Call {
-            method: Method::POST,
-            url,
-            url_template: SEND_TEMPLATE,
-            headers: self.headers(),
-            body: Some((JSON, body)),
-            read: self.read,
-            resend_count,
-            keep: classify::KEPT_HEADERS,
-        };
-        self.http.exchange(call).await
-    }
-
-    async fn get_payment(&self, url: Url) -> Exchange {
-        let call = Call {
-            method: Method::GET,
-            url,
-            url_template: LOOKUP_TEMPLATE,
-            headers: self.headers(),
-            body: None,
-            read: self.lookup_read,
-            resend_count: 0,
-            keep: classify::KEPT_HEADERS,
-        };
-        self.http.exchange(call).await
-    }
 }
 
 #[async_trait]
 impl Provider for Afterpay {
-    fn capabilities(&self) -> &Capabilities {
-        &self.capabilities
-    }
-
     async fn send(&self, refunds: &[Refund], resend_count: u32) -> Answer {
         let [refund] = refunds else {
             return Answer::unsent(refunds.len(), "Afterpay takes one refund in a call");
@@ -209,7 +167,8 @@ impl Provider for Afterpay {
         let Ok(body) = wire::refund_request(refund, payment) else {
             return Answer::unsent(1, "the request could not be written");
         };
-        let exchange = self.post_refund(url, body, resend_count).await;
+        let call = Call::get(url, SEND_TEMPLATE, &self.credentials, self.read, classify::KEPT_HEADERS);
+        let exchange = self.http.exchange(call.posting(JSON, body, resend_count)).await;
         match exchange.outcome {
             Outcome::Answered(reply) => classify::answer(&reply, refund, payment, &self.credentials),
             Outcome::NotConnected => {
@@ -228,7 +187,9 @@ impl Provider for Afterpay {
             let answer = nothing("no order has such an id");
             return LookupAnswer { sight: Sight::NoOrder, finding: Finding::Absent, ..answer };
         };
-        let exchange = self.get_payment(url).await;
+        let (read, keep) = (self.lookup_read, classify::KEPT_HEADERS);
+        let exchange =
+            self.http.exchange(Call::get(url, LOOKUP_TEMPLATE, &self.credentials, read, keep)).await;
         match exchange.outcome {
             Outcome::Answered(reply) => classify::lookup_answer(&reply, refund, payment, &self.credentials),
             Outcome::NotConnected | Outcome::Broken(_) => {

@@ -9,16 +9,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use reqwest::Method;
-use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{ACCEPT, HeaderMap, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 use self::classify::Rules;
 use self::form::{Form, NOT_ESIMS, Unfit};
 use self::token::{Token, Tokens};
-use super::http::{BaseUrl, Call, Credentials, Exchange, HttpClient, Outcome, Reply, header_value};
+use super::http::{BaseUrl, Call, Credentials, Exchange, HttpClient, JSON, Outcome, Reply, header_value};
 use super::{Error, Provider, Unready};
-use crate::domain::account::Capabilities;
 use crate::domain::answer::{Answer, Evidence, Face, FailurePhase, LookupAnswer, Signal};
 use crate::domain::id::Iccid;
 use crate::domain::reason::FailureReason;
@@ -49,13 +48,11 @@ pub use table::{answers_to_markdown, token_answers_to_markdown};
 const SEND_PATH: [&str; 2] = ["v2", "refund"];
 const TOKEN_PATH: [&str; 2] = ["v2", "token"];
 const ORDERS_PATH: [&str; 2] = ["v2", "orders"];
-const JSON: &str = "application/json";
 const URL_HEADER: HeaderName = HeaderName::from_static("url");
 
 /// The client of one account.
 #[derive(Debug)]
 pub struct Airalo {
-    capabilities: Capabilities,
     http: HttpClient,
     base: BaseUrl,
     url_header: HeaderValue,
@@ -92,7 +89,6 @@ impl Airalo {
             return Err(Error::Secret);
         }
         Ok(Self {
-            capabilities: capabilities(&settings),
             http: HttpClient::new(settings.connect, &settings.user_agent)?,
             url_header: header_value(&URL_HEADER, settings.base_url.as_str().trim_end_matches('/'))?,
             base: BaseUrl::new(settings.base_url)?,
@@ -150,18 +146,10 @@ impl Airalo {
     }
 
     async fn post_refund(&self, url: Url, form: Form, resend_count: u32, token: &Arc<Token>) -> Exchange {
-        let mut headers = headers(token);
-        headers.insert(URL_HEADER, self.url_header.clone());
-        let call = Call {
-            method: Method::POST,
-            url,
-            url_template: "/v2/refund",
-            headers,
-            body: Some((&form.media_type, form.body)),
-            read: self.read,
-            resend_count,
-            keep: classify::KEPT_HEADERS,
-        };
+        let keep = classify::KEPT_HEADERS;
+        let mut call = Call::get(url, "/v2/refund", &token.credentials, self.read, keep);
+        call.headers.insert(URL_HEADER, self.url_header.clone());
+        let call = call.posting(&form.media_type, form.body, resend_count);
         self.exchange(call, token).await
     }
 
@@ -170,26 +158,14 @@ impl Airalo {
             .append_pair("filter[iccid]", iccid.as_str())
             .append_pair("include", "sims,status")
             .append_pair("limit", &orders::PAGE_ORDERS_MAX.to_string());
-        let call = Call {
-            method: Method::GET,
-            url,
-            url_template: "/v2/orders",
-            headers: headers(token),
-            body: None,
-            read: self.lookup_read,
-            resend_count: 0,
-            keep: classify::KEPT_HEADERS,
-        };
+        let keep = classify::KEPT_HEADERS;
+        let call = Call::get(url, "/v2/orders", &token.credentials, self.lookup_read, keep);
         self.exchange(call, token).await
     }
 }
 
 #[async_trait]
 impl Provider for Airalo {
-    fn capabilities(&self) -> &Capabilities {
-        &self.capabilities
-    }
-
     async fn prepare(&self) -> Option<Unready> {
         self.token().await.err()
     }
@@ -258,11 +234,6 @@ impl Provider for Airalo {
 }
 
 const NO_URL: &str = "the base URL has no paths below it";
-
-fn headers(token: &Token) -> HeaderMap {
-    let json = HeaderValue::from_static(JSON);
-    HeaderMap::from_iter([(ACCEPT, json), (AUTHORIZATION, token.credentials.authorization())])
-}
 
 fn unsent(refunds: &[Refund], alone: bool, text: &str) -> Answer {
     let faces = vec![Face::NotSent { alone }; refunds.len()];

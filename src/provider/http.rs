@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use reqwest::{Client, Method, Request};
 use tokio::time::{Instant, timeout_at};
 use tracing::Instrument;
@@ -34,6 +34,9 @@ pub const BODY_BYTES_MAX: usize = 1 << 20;
 /// rarely dying.
 pub const POOL_IDLE_MS_MAX: u64 = 2_000;
 
+/// The media type that providers answer in.
+pub const JSON: &str = "application/json";
+
 /// One account's HTTP client. Cheap to clone; clones share their connections.
 #[derive(Debug, Clone)]
 pub struct HttpClient {
@@ -59,6 +62,27 @@ pub struct Call<'a> {
     pub resend_count: u32,
     /// The headers of the answer that are kept.
     pub keep: &'static [&'static str],
+}
+
+impl<'a> Call<'a> {
+    /// A read of JSON.
+    pub fn get(
+        url: Url,
+        url_template: &'static str,
+        credentials: &Credentials,
+        read: Duration,
+        keep: &'static [&'static str],
+    ) -> Self {
+        let json = HeaderValue::from_static(JSON);
+        let headers = HeaderMap::from_iter([(AUTHORIZATION, credentials.authorization()), (ACCEPT, json)]);
+        Self { method: Method::GET, url, url_template, headers, body: None, read, resend_count: 0, keep }
+    }
+
+    /// The same way there with a body, for the first time or again.
+    #[must_use]
+    pub fn posting(self, media_type: &'a str, body: Vec<u8>, resend_count: u32) -> Self {
+        Self { method: Method::POST, body: Some((media_type, body)), resend_count, ..self }
+    }
 }
 
 /// What came of a call.

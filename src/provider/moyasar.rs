@@ -6,12 +6,10 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use reqwest::Method;
-use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue};
 use secrecy::SecretString;
 use url::Url;
 
-use super::http::{BaseUrl, Call, Credentials, Exchange, HttpClient, Outcome};
+use super::http::{BaseUrl, Call, Credentials, HttpClient, JSON, Outcome};
 use super::{Error, Provider};
 use crate::domain::account::{Capabilities, KeyProof, MoneyUnit, TargetShape};
 use crate::domain::answer::{Answer, Evidence, Face, Finding, LookupAnswer, Signal};
@@ -48,7 +46,6 @@ pub const AMOUNT_MINOR_MAX: i64 = 100_000_000;
 
 const SEND_TEMPLATE: &str = "/v1/orders/{id}/refund";
 const LOOKUP_TEMPLATE: &str = "/v1/orders/{id}";
-const JSON: &str = "application/json";
 const USER_AGENT: &str = concat!("refunds/", env!("CARGO_PKG_VERSION"), " (rust)");
 
 /// An account at Moyasar, as configured.
@@ -106,7 +103,6 @@ pub fn capabilities(settings: &Settings) -> Capabilities {
 /// The client of one account.
 #[derive(Debug)]
 pub struct Moyasar {
-    capabilities: Capabilities,
     http: HttpClient,
     base: BaseUrl,
     credentials: Credentials,
@@ -126,7 +122,6 @@ impl Moyasar {
             }
         }
         Ok(Self {
-            capabilities: capabilities(&settings),
             http: HttpClient::new(settings.connect, USER_AGENT)?,
             credentials: Credentials::bearer(&settings.secret)?,
             base: BaseUrl::new(settings.base_url)?,
@@ -134,47 +129,10 @@ impl Moyasar {
             lookup_read: settings.lookup_read,
         })
     }
-
-    fn headers(&self) -> HeaderMap {
-        let json = HeaderValue::from_static(JSON);
-        HeaderMap::from_iter([(AUTHORIZATION, self.credentials.authorization()), (ACCEPT, json)])
-    }
-
-    async fn post_refund(&self, url: Url, body: Vec<u8>, resend_count: u32) -> Exchange {
-        let call = Call {
-            method: Method::POST,
-            url,
-            url_template: SEND_TEMPLATE,
-            headers: self.headers(),
-            body: Some((JSON, body)),
-            read: self.read,
-            resend_count,
-            keep: classify::KEPT_HEADERS,
-        };
-        self.http.exchange(call).await
-    }
-
-    async fn get_order(&self, url: Url) -> Exchange {
-        let call = Call {
-            method: Method::GET,
-            url,
-            url_template: LOOKUP_TEMPLATE,
-            headers: self.headers(),
-            body: None,
-            read: self.lookup_read,
-            resend_count: 0,
-            keep: classify::KEPT_HEADERS,
-        };
-        self.http.exchange(call).await
-    }
 }
 
 #[async_trait]
 impl Provider for Moyasar {
-    fn capabilities(&self) -> &Capabilities {
-        &self.capabilities
-    }
-
     async fn send(&self, refunds: &[Refund], resend_count: u32) -> Answer {
         let [refund] = refunds else {
             return Answer::unsent(refunds.len(), "Moyasar takes one refund in a call");
@@ -193,7 +151,8 @@ impl Provider for Moyasar {
         let Ok(body) = wire::refund_request(refund, payment) else {
             return Answer::unsent(1, "the request could not be written");
         };
-        let exchange = self.post_refund(url, body, resend_count).await;
+        let call = Call::get(url, SEND_TEMPLATE, &self.credentials, self.read, classify::KEPT_HEADERS);
+        let exchange = self.http.exchange(call.posting(JSON, body, resend_count)).await;
         match exchange.outcome {
             Outcome::Answered(reply) => classify::answer(&reply, refund, payment, &self.credentials),
             Outcome::NotConnected => {
@@ -212,7 +171,9 @@ impl Provider for Moyasar {
             let (sight, finding) = (Sight::NoOrder, Finding::Absent);
             return LookupAnswer { sight, finding, evidence, signals: Vec::new() };
         };
-        let exchange = self.get_order(url).await;
+        let (read, keep) = (self.lookup_read, classify::KEPT_HEADERS);
+        let exchange =
+            self.http.exchange(Call::get(url, LOOKUP_TEMPLATE, &self.credentials, read, keep)).await;
         match exchange.outcome {
             Outcome::Answered(reply) => classify::lookup_answer(&reply, refund, payment, &self.credentials),
             Outcome::NotConnected | Outcome::Broken(_) => {

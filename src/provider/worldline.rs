@@ -7,14 +7,13 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use reqwest::Method;
 use reqwest::header::{
-    ACCEPT, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderName,
-    HeaderValue, TRANSFER_ENCODING, USER_AGENT,
+    ACCEPT, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderName, TRANSFER_ENCODING,
+    USER_AGENT,
 };
 use url::Url;
 
-use super::http::{BaseUrl, Call, Credentials, Exchange, HttpClient, Outcome, header_value};
+use super::http::{BaseUrl, Call, Credentials, Exchange, HttpClient, JSON, Outcome, header_value};
 use super::{Error, Provider, Unready};
 use crate::domain::account::{Capabilities, KeyProof, MoneyUnit, TargetShape};
 use crate::domain::answer::{Answer, Evidence, Face, Finding, LookupAnswer, Signal};
@@ -58,7 +57,6 @@ pub const RESEND_WINDOW: Duration = Duration::from_hours(1);
 
 const SEND_TEMPLATE: &str = "/api/v2/merchants/{mid}/orders/{orderId}/refunds";
 const LOOKUP_TEMPLATE: &str = "/api/v2/merchants/{mid}/orders/{orderId}";
-const JSON: &str = "application/json";
 
 /// What an account with these settings can do.
 pub fn capabilities(settings: &Settings) -> Capabilities {
@@ -84,7 +82,6 @@ pub fn capabilities(settings: &Settings) -> Capabilities {
 /// The client of one account.
 #[derive(Debug)]
 pub struct Worldline {
-    capabilities: Capabilities,
     http: HttpClient,
     base: BaseUrl,
     merchant: String,
@@ -139,7 +136,6 @@ impl Worldline {
         };
         let agent = format!("refunds/{}", env!("CARGO_PKG_VERSION"));
         let http = HttpClient::new(settings.connect, &agent)?;
-        let capabilities = capabilities(&settings);
         let base = BaseUrl::new(settings.base_url)?;
         let access = match settings.auth {
             Auth::Bearer(token) => Access::Fixed(Credentials::bearer(&token)?),
@@ -153,7 +149,6 @@ impl Worldline {
             }
         };
         Ok(Self {
-            capabilities,
             http,
             base,
             merchant: settings.merchant,
@@ -209,37 +204,21 @@ impl Worldline {
         pass: &Pass,
         resend_count: u32,
     ) -> Exchange {
-        let mut headers = headers(pass);
+        let (credentials, keep) = (pass.credentials(), classify::KEPT_HEADERS);
+        let mut call = Call::get(url, SEND_TEMPLATE, credentials, self.read, keep);
         if let Some(name) = &self.request_id_header {
             // The text of a UUID goes into any header.
-            headers.extend(header_value(name, &refund.key.to_string()).map(|value| (name.clone(), value)));
+            call.headers
+                .extend(header_value(name, &refund.key.to_string()).map(|value| (name.clone(), value)));
         }
-        let call = Call {
-            method: Method::POST,
-            url,
-            url_template: SEND_TEMPLATE,
-            headers,
-            body: Some((JSON, body)),
-            read: self.read,
-            resend_count,
-            keep: classify::KEPT_HEADERS,
-        };
-        let exchange = self.http.exchange(call).await;
+        let exchange = self.http.exchange(call.posting(JSON, body, resend_count)).await;
         self.heed(pass, &exchange);
         exchange
     }
 
     async fn get_order(&self, url: Url, pass: &Pass) -> Exchange {
-        let call = Call {
-            method: Method::GET,
-            url,
-            url_template: LOOKUP_TEMPLATE,
-            headers: headers(pass),
-            body: None,
-            read: self.lookup_read,
-            resend_count: 0,
-            keep: classify::KEPT_HEADERS,
-        };
+        let (credentials, keep) = (pass.credentials(), classify::KEPT_HEADERS);
+        let call = Call::get(url, LOOKUP_TEMPLATE, credentials, self.lookup_read, keep);
         let exchange = self.http.exchange(call).await;
         self.heed(pass, &exchange);
         exchange
@@ -248,10 +227,6 @@ impl Worldline {
 
 #[async_trait]
 impl Provider for Worldline {
-    fn capabilities(&self) -> &Capabilities {
-        &self.capabilities
-    }
-
     async fn prepare(&self) -> Option<Unready> {
         self.fresh_pass().await.err()
     }
@@ -311,11 +286,6 @@ impl Provider for Worldline {
             }
         }
     }
-}
-
-fn headers(pass: &Pass) -> HeaderMap {
-    let json = HeaderValue::from_static(JSON);
-    HeaderMap::from_iter([(AUTHORIZATION, pass.credentials().authorization()), (ACCEPT, json)])
 }
 
 /// The name of a header that is ours to set.

@@ -65,7 +65,7 @@ struct Week {
 impl Week {
     fn new() -> Self {
         let (clock, accounts) = (VirtualClock::new(), accounts());
-        let provider = Airalo::new(accounts[0].capabilities.clone(), clock, SEED);
+        let provider = Airalo::new(clock, SEED);
         let store = Arc::new(MemoryStore::new(clock.time_source()));
         Self { clock, store, ids: Arc::new(SeededIds::new(SEED)), accounts, provider }
     }

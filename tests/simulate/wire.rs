@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use refunds::domain::account::{Account, Capabilities, TargetShape};
+use refunds::domain::account::{Account, TargetShape};
 use refunds::domain::answer::{Answer, Evidence, Face, Finding, LookupAnswer, Review, Signal};
 use refunds::domain::money::Currency;
 use refunds::domain::refund::{Refund, Success};
@@ -208,10 +208,6 @@ fn arrive(world: &World, account: &Account, refunds: &[Refund]) -> Answer {
 
 #[async_trait]
 impl Provider for Wire {
-    fn capabilities(&self) -> &Capabilities {
-        &self.account.capabilities
-    }
-
     async fn prepare(&self) -> Option<Unready> {
         self.replica.alive().await;
         let refused = !self.world().is_calm() && self.replica.chance().in_thousand(10);

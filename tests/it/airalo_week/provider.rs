@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use refunds::domain::account::Capabilities;
 use refunds::domain::answer::{Answer, Evidence, Face, Finding, LookupAnswer, Review, Signal};
 use refunds::domain::id::{Iccid, RefundId};
 use refunds::domain::reason::FailureReason;
@@ -94,7 +93,6 @@ pub(super) struct Book {
 /// The provider, for all accounts and replicas.
 #[derive(Debug, Clone)]
 pub(super) struct Airalo {
-    capabilities: Capabilities,
     clock: VirtualClock,
     book: Arc<Mutex<Book>>,
 }
@@ -167,7 +165,7 @@ impl Book {
 }
 
 impl Airalo {
-    pub(super) fn new(capabilities: Capabilities, clock: VirtualClock, seed: u64) -> Self {
+    pub(super) fn new(clock: VirtualClock, seed: u64) -> Self {
         let book = Book {
             chance: Chance::new(seed, 1),
             last_arrival: None,
@@ -180,7 +178,7 @@ impl Airalo {
             resent: Vec::new(),
             malformed: 0,
         };
-        Self { capabilities, clock, book: Arc::new(Mutex::new(book)) }
+        Self { clock, book: Arc::new(Mutex::new(book)) }
     }
 
     pub(super) fn book(&self) -> MutexGuard<'_, Book> {
@@ -231,10 +229,6 @@ impl Airalo {
 
 #[async_trait]
 impl Provider for Airalo {
-    fn capabilities(&self) -> &Capabilities {
-        &self.capabilities
-    }
-
     async fn prepare(&self) -> Option<Unready> {
         let refused = self.book().chance.in_thousand(5);
         refused.then(|| Unready { evidence: Evidence::default(), signals: vec![Signal::Trouble] })

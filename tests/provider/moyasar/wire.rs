@@ -138,8 +138,7 @@ async fn a_call_without_exactly_one_refund_sends_nothing() {
 
 #[test]
 fn an_account_says_what_it_can_do() {
-    let client = Moyasar::new(Moyasar::settings("https://pg.moyasar.com")).unwrap();
-    let can = client.capabilities();
+    let can = refunds::provider::moyasar::capabilities(&Moyasar::settings("https://pg.moyasar.com"));
     assert_eq!((can.key, can.batch_max), (KeyProof::OnceEchoed, 1));
     assert_eq!(can.resend_window, Some(std::time::Duration::from_hours(24)));
     assert!(can.lookup && can.echoes_key && can.partial && can.several_per_order);
