@@ -8,6 +8,7 @@ mod esims;
 mod events;
 mod laws;
 mod leases;
+mod notices;
 mod orders;
 mod parts;
 mod plans;

@@ -215,7 +215,7 @@ impl World {
             }
             self.attempts.extend(restored.attempt.map(|attempt| (attempt.id, attempt)));
         }
-        let wakes = Wakes { changed: recovery.made_unknown.clone(), due: true };
+        let wakes = Wakes { changed: recovery.made_unknown.clone(), due: true, ..Wakes::default() };
         Ok((recovery, wakes))
     }
 }

@@ -48,7 +48,7 @@ pub(super) async fn recover(
         refunds::append(tx, restored.events).await?;
         made_unknown.push(row.refund.id);
     }
-    let wakes = Wakes { changed: made_unknown.clone(), due: true };
+    let wakes = Wakes { changed: made_unknown.clone(), due: true, ..Wakes::default() };
     Ok((Recovery { made_unknown, after_restore_point }, wakes))
 }
 
