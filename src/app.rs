@@ -171,7 +171,12 @@ pub struct App {
 pub(crate) async fn open_store(config: &Config, time: store::TimeSource) -> Result<SqlStore, Error> {
     let database = &config.database;
     let acquire_timeout = Duration::from_millis(database.acquire_timeout_ms);
-    let options = sql::Options { time, connections_max: database.connections_max, acquire_timeout };
+    let options = sql::Options {
+        time,
+        connections_max: database.connections_max,
+        acquire_timeout,
+        listen: database.listen,
+    };
     let store = SqlStore::connect(database.url.expose_secret(), options).await?;
     if database.migrate_on_start {
         store.migrate().await?;

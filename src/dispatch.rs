@@ -7,6 +7,7 @@ mod counts;
 mod lease;
 mod looking;
 pub(crate) mod outcome;
+mod placing;
 mod recording;
 mod worker;
 
@@ -14,9 +15,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, broadcast};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use crate::domain::account::Account;
 use crate::domain::id::AccountName;
@@ -31,8 +32,6 @@ pub use counts::Counts;
 
 /// How long the engine rests after the store failed it.
 const STORE_AWAY_REST: Duration = Duration::from_millis(500);
-/// Events that get a position in one transaction.
-const SEQUENCE_BATCH_MAX: u64 = 1_000;
 
 /// The engine's settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,13 +83,21 @@ pub struct Dispatcher {
     lines: BTreeMap<AccountName, Line>,
     counts: Arc<Counts>,
     tasks: TaskTracker,
+    /// Rings when an account has room again.
+    room: Arc<Notify>,
 }
 
 impl Dispatcher {
     /// The engine for these accounts, at rest.
     pub fn new(parts: Parts, lines: Vec<Line>) -> Self {
         let lines = lines.into_iter().map(|l| (l.account.identity.name.clone(), l)).collect();
-        Self { parts: Arc::new(parts), lines, counts: Arc::default(), tasks: TaskTracker::new() }
+        Self {
+            parts: Arc::new(parts),
+            lines,
+            counts: Arc::default(),
+            tasks: TaskTracker::new(),
+            room: Arc::default(),
+        }
     }
 
     /// What it counts.
@@ -102,6 +109,8 @@ impl Dispatcher {
     /// What has not finished then is left to its lease.
     pub async fn run(self, stop: CancellationToken, grace: Duration) {
         let mut due = self.parts.store.due_work();
+        let placing = placing::place_events(Arc::clone(&self.parts.store), self.parts.settings.poll);
+        let _ends_with_this = AbortOnDropHandle::new(tokio::spawn(placing));
         while !stop.is_cancelled() {
             let rest = match self.claim().await {
                 Ok(0) => self.parts.settings.poll,
@@ -111,13 +120,13 @@ impl Dispatcher {
                     STORE_AWAY_REST
                 }
             };
-            self.sequence_events().await;
             if !rest.is_zero() {
                 tokio::select! {
                     // In one order, so that a seed replays.
                     biased;
                     () = stop.cancelled() => {}
                     () = woken(&mut due) => {}
+                    () = self.room.notified() => {}
                     () = tokio::time::sleep(rest) => {}
                 }
             }
@@ -164,25 +173,26 @@ impl Dispatcher {
     }
 
     fn start(&self, claimed: Claimed, line: Line, asked_at: Duration, permit: OwnedSemaphorePermit) {
+        let (permits, room) = (Arc::clone(&line.permits), Arc::clone(&self.room));
         let (parts, counts) = (Arc::clone(&self.parts), Arc::clone(&self.counts));
         let worker = Worker::new(parts, counts, line, claimed, asked_at);
         self.tasks.spawn(async move {
             worker.run().await;
+            // Only where there was none may the claims before have left something.
+            let was_full = permits.available_permits() == 0;
             drop(permit);
+            if was_full {
+                room.notify_one();
+            }
         });
-    }
-
-    async fn sequence_events(&self) {
-        if let Err(error) = self.parts.store.sequence_events(SEQUENCE_BATCH_MAX).await {
-            tracing::warn!(error = %Chain(&error), "the store is away, events get no position");
-        }
     }
 }
 
 /// Returns when work may be due.
 async fn woken(due: &mut broadcast::Receiver<()>) {
     match due.recv().await {
-        Ok(()) | Err(broadcast::error::RecvError::Lagged(_)) => {}
+        // The next claim looks at all that is due: for one burst of wakes one is enough.
+        Ok(()) | Err(broadcast::error::RecvError::Lagged(_)) => *due = due.resubscribe(),
         Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
     }
 }

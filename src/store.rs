@@ -30,6 +30,7 @@ use crate::domain::sight::OrderSnapshot;
 use crate::domain::timestamp::Timestamp;
 
 pub use time::TimeSource;
+pub use wake::Changed;
 
 /// Why the store could not do it. Nothing is half done after any of these.
 #[derive(Debug, thiserror::Error)]
@@ -286,8 +287,13 @@ pub trait Store: Send + Sync + 'static {
     /// Events of one refund after a sequence, in order, at most `limit`.
     async fn events_after(&self, id: RefundId, sequence: i64, limit: u64) -> Result<Vec<Event>>;
 
+    /// Events of all refunds after a position, in order, at most `limit`: those that have a position, each of
+    /// which follows the one before without a hole. Whoever goes on after the last that it read misses none,
+    /// whichever transaction commits when.
+    async fn events_from(&self, position: i64, limit: u64) -> Result<Vec<Event>>;
+
     /// Gives positions to events that have none: per-refund order, no holes. Tells how many it gave. Any
-    /// replica may call it at any time; one at a time does it.
+    /// replica may call it at any time; one at a time does it, and the others wait for their turn.
     async fn sequence_events(&self, limit: u64) -> Result<u64>;
 
     /// How an account stands; the default for one that is not known.
@@ -306,9 +312,10 @@ pub trait Store: Send + Sync + 'static {
     async fn recover(&self, restored_to: Timestamp, accounts: &[Account], jitter: Jitter)
     -> Result<Recovery>;
 
-    /// Wakes: a refund id for each change committed by this process.
-    fn changes(&self) -> broadcast::Receiver<RefundId>;
+    /// Wakes: what may be new, for each change of this process and, where the database carries it, of others.
+    /// One may be missing: whoever waits also looks from time to time.
+    fn changes(&self) -> broadcast::Receiver<Changed>;
 
-    /// Wakes: work may be due.
+    /// Wakes: work may be due. The same holds.
     fn due_work(&self) -> broadcast::Receiver<()>;
 }

@@ -30,6 +30,8 @@ pub struct Database {
     pub acquire_timeout_ms: u64,
     /// Whether the schema is brought up to date at start.
     pub migrate_on_start: bool,
+    /// Whether processes on PostgreSQL tell each other of changes, besides looking for them.
+    pub listen: bool,
 }
 
 /// A database engine.
@@ -49,6 +51,7 @@ struct Section {
     connections_max: Option<u32>,
     acquire_timeout_ms: u64,
     migrate_on_start: bool,
+    listen: bool,
 }
 
 impl Default for Section {
@@ -59,6 +62,7 @@ impl Default for Section {
             connections_max: None,
             acquire_timeout_ms: 5_000,
             migrate_on_start: false,
+            listen: true,
         }
     }
 }
@@ -84,6 +88,7 @@ impl Database {
             connections_max,
             acquire_timeout_ms: section.acquire_timeout_ms,
             migrate_on_start: section.migrate_on_start,
+            listen: section.listen,
         }
     }
 }

@@ -14,6 +14,7 @@ use crate::domain::id::{CallerName, RefundId};
 use crate::domain::money::Money;
 use crate::domain::refund::Refund;
 use crate::domain::timestamp::Timestamp;
+use crate::store::Changed;
 
 use super::{Caller, Error, FieldFault, Service};
 
@@ -165,7 +166,7 @@ impl Service {
 }
 
 impl Watcher {
-    async fn run(mut self, refund: Refund, changes: broadcast::Receiver<RefundId>) -> Result<(), Gone> {
+    async fn run(mut self, refund: Refund, changes: broadcast::Receiver<Changed>) -> Result<(), Gone> {
         let mut ended = refund.state.kind().is_final() && self.sequence == refund.sequence;
         if self.watch.start == Start::Snapshot {
             self.send(WatchItem::Snapshot(Box::new(refund))).await?;
@@ -244,10 +245,10 @@ enum News {
 }
 
 /// Returns when this refund changed, or when wakes may have been missed.
-async fn changed(changes: &mut broadcast::Receiver<RefundId>, id: RefundId) {
+async fn changed(changes: &mut broadcast::Receiver<Changed>, id: RefundId) {
     loop {
         match changes.recv().await {
-            Ok(other) if other != id => {}
+            Ok(other) if !other.concerns(id) => {}
             Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => return,
             Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
         }

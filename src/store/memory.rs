@@ -15,7 +15,8 @@ use tokio::sync::broadcast;
 use super::row::GuardKey;
 use super::wake::{Bell, Wakes};
 use super::{
-    Begun, ClaimAsk, Claimed, Depth, History, Lease, Record, Recorded, Recovery, Result, Store, TimeSource,
+    Begun, Changed, ClaimAsk, Claimed, Depth, History, Lease, Record, Recorded, Recovery, Result, Store,
+    TimeSource,
 };
 use crate::domain::account::{Account, AccountIdentity};
 use crate::domain::admission::{AccountState, Rate};
@@ -118,8 +119,16 @@ impl Store for MemoryStore {
         Ok(self.world().events_after(id, sequence).take(limit).cloned().collect())
     }
 
+    async fn events_from(&self, position: i64, limit: u64) -> Result<Vec<Event>> {
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        Ok(self.world().events_from(position).take(limit).cloned().collect())
+    }
+
     async fn sequence_events(&self, limit: u64) -> Result<u64> {
-        Ok(self.world().sequence_events(limit))
+        self.change(|world, _| {
+            let placed = world.sequence_events(limit);
+            Ok((placed, Wakes { placed: placed > 0, ..Wakes::default() }))
+        })
     }
 
     async fn account_state(&self, account: &AccountName) -> Result<AccountState> {
@@ -144,7 +153,7 @@ impl Store for MemoryStore {
         self.change(|world, now| world.recover(restored_to, accounts, jitter, now))
     }
 
-    fn changes(&self) -> broadcast::Receiver<RefundId> {
+    fn changes(&self) -> broadcast::Receiver<Changed> {
         self.bell.changes()
     }
 

@@ -14,6 +14,7 @@ mod events;
 mod fault;
 mod guards;
 mod leases;
+mod notices;
 mod read;
 mod record;
 mod recover;
@@ -22,17 +23,18 @@ mod row;
 mod transaction;
 
 use std::fs::File;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sea_orm::{ConnectionTrait, DatabaseConnection};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend};
 use tokio::sync::broadcast;
 
 use super::row::GuardKey;
-use super::wake::Bell;
+use super::wake::{Bell, Wakes};
 use super::{
-    Begun, ClaimAsk, Claimed, Depth, Error, History, Lease, Record, Recorded, Recovery, Result, Store,
-    TimeSource,
+    Begun, Changed, ClaimAsk, Claimed, Depth, Error, History, Lease, Record, Recorded, Recovery, Result,
+    Store, TimeSource,
 };
 use crate::domain::account::{Account, AccountIdentity};
 use crate::domain::admission::{AccountState, Rate};
@@ -44,6 +46,7 @@ use crate::domain::plan::Jitter;
 use crate::domain::refund::{NewRefund, Refund};
 use crate::domain::timestamp::Timestamp;
 use fault::{Fault, told};
+use notices::Notices;
 use transaction::{Tx, in_transaction};
 
 pub use connect::{CONNECTIONS_MAX, Options, forget};
@@ -52,7 +55,9 @@ pub use connect::{CONNECTIONS_MAX, Options, forget};
 pub struct SqlStore {
     db: DatabaseConnection,
     time: TimeSource,
-    bell: Bell,
+    bell: Arc<Bell>,
+    /// Between this process and others, where there are others.
+    notices: Option<Notices>,
     /// Keeps other processes off a SQLite file while this lives.
     _lock: Option<File>,
 }
@@ -66,7 +71,15 @@ impl SqlStore {
     /// answer.
     pub async fn connect(url: &str, options: Options) -> Result<Self> {
         let opened = connect::open(url, &options).await?;
-        Ok(Self { db: opened.db, time: options.time, bell: Bell::default(), _lock: opened.lock })
+        let bell = Arc::new(Bell::default());
+        let shared = opened.db.get_database_backend() == DbBackend::Postgres;
+        let notices = if shared && options.listen {
+            let started = Notices::start(url, Arc::clone(&bell));
+            Some(started.map_err(|error| told("reading the database's address", connect::fault(error)))?)
+        } else {
+            None
+        };
+        Ok(Self { db: opened.db, time: options.time, bell, notices, _lock: opened.lock })
     }
 
     /// Brings the schema up to what this program knows; a newer one is left alone.
@@ -91,6 +104,9 @@ impl SqlStore {
 
     /// Ends the connections; every later call answers [`Error::Away`].
     pub async fn close(&self) -> Result<()> {
+        if let Some(notices) = &self.notices {
+            notices.stop();
+        }
         self.db.close_by_ref().await.map_err(|error| told("closing the database", error))
     }
 }
@@ -182,6 +198,11 @@ impl Store for SqlStore {
         events.map_err(|fault| fault.told("reading events"))
     }
 
+    async fn events_from(&self, position: i64, limit: u64) -> Result<Vec<Event>> {
+        let events = read::events_from(&self.db, position, limit).await;
+        events.map_err(|fault| fault.told("reading events by position"))
+    }
+
     async fn sequence_events(&self, limit: u64) -> Result<u64> {
         in_transaction!(self, "placing events", |tx| events::sequence(&tx, limit))
     }
@@ -216,7 +237,7 @@ impl Store for SqlStore {
         ))
     }
 
-    fn changes(&self) -> broadcast::Receiver<RefundId> {
+    fn changes(&self) -> broadcast::Receiver<Changed> {
         self.bell.changes()
     }
 
@@ -226,6 +247,14 @@ impl Store for SqlStore {
 }
 
 impl SqlStore {
+    /// Wakes who waits, here and elsewhere.
+    fn wake(&self, wakes: Wakes) {
+        if let Some(notices) = &self.notices {
+            notices.tell(&wakes);
+        }
+        self.bell.ring(wakes);
+    }
+
     async fn create_together(&self, batch: &[NewRefund]) -> Result<Vec<Acceptance>> {
         in_transaction!(self, "accepting refunds", |tx| create::create(&tx, batch))
     }

@@ -1,5 +1,5 @@
-//! Waking who waits for changes and for due work, after commit. A wake may be missed by one who is slow:
-//! whoever waits also looks from time to time.
+//! Waking who waits for changes and for due work, after commit. A wake may be missed by one who is slow, and
+//! by one whose database does not carry it: whoever waits also looks from time to time.
 
 use tokio::sync::broadcast;
 
@@ -10,6 +10,30 @@ const CHANGES_MAX: usize = 4_096;
 /// The same of due work; one who lags has missed nothing that the next look does not show.
 const DUE_WORK_MAX: usize = 16;
 
+/// What may be new.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Changed {
+    /// This process committed a change of a refund.
+    Here(RefundId),
+    /// Another process did.
+    Elsewhere(RefundId),
+    /// Events got their positions, by whichever process.
+    Placed,
+    /// Wakes were lost: anything may have changed.
+    Any,
+}
+
+impl Changed {
+    /// Whether a refund may have changed.
+    pub fn concerns(self, id: RefundId) -> bool {
+        match self {
+            Self::Here(changed) | Self::Elsewhere(changed) => changed == id,
+            Self::Placed => false,
+            Self::Any => true,
+        }
+    }
+}
+
 /// Whom a finished transaction wakes.
 #[derive(Debug, Default)]
 pub(super) struct Wakes {
@@ -17,12 +41,14 @@ pub(super) struct Wakes {
     pub(super) changed: Vec<RefundId>,
     /// Something is due at once.
     pub(super) due: bool,
+    /// Events got their positions.
+    pub(super) placed: bool,
 }
 
 /// Both kinds of wakes.
 #[derive(Debug)]
 pub(super) struct Bell {
-    changes: broadcast::Sender<RefundId>,
+    changes: broadcast::Sender<Changed>,
     due_work: broadcast::Sender<()>,
 }
 
@@ -33,17 +59,35 @@ impl Default for Bell {
 }
 
 impl Bell {
-    /// Rings for refunds that changed, and once if work is due. Nobody listening is fine.
+    /// Rings for what this process did. Nobody listening is fine.
     pub(super) fn ring(&self, wakes: Wakes) {
+        self.ring_as(wakes, Changed::Here);
+    }
+
+    /// Rings for what another process did.
+    pub(super) fn ring_for_others(&self, wakes: Wakes) {
+        self.ring_as(wakes, Changed::Elsewhere);
+    }
+
+    /// Rings for whatever may have happened unheard.
+    pub(super) fn ring_for_anything(&self) {
+        let _unheard = self.changes.send(Changed::Any);
+        let _unheard = self.due_work.send(());
+    }
+
+    fn ring_as(&self, wakes: Wakes, changed: fn(RefundId) -> Changed) {
         for id in wakes.changed {
-            let _unheard = self.changes.send(id);
+            let _unheard = self.changes.send(changed(id));
+        }
+        if wakes.placed {
+            let _unheard = self.changes.send(Changed::Placed);
         }
         if wakes.due {
             let _unheard = self.due_work.send(());
         }
     }
 
-    pub(super) fn changes(&self) -> broadcast::Receiver<RefundId> {
+    pub(super) fn changes(&self) -> broadcast::Receiver<Changed> {
         self.changes.subscribe()
     }
 

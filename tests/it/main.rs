@@ -25,6 +25,8 @@ mod lease;
 #[cfg(test)]
 mod reflection;
 #[cfg(test)]
+mod replicas;
+#[cfg(test)]
 mod restart;
 #[cfg(test)]
 mod shutdown;

@@ -31,6 +31,14 @@ macro_rules! on_every_store {
     };
 }
 
+/// Makes of one async test of replicas a test on PostgreSQL, which is what they share.
+macro_rules! on_postgres {
+    ($($(#[$meta:meta])* async fn $name:ident($db:ident: &TestDatabase) $body:block)+) => {
+        $crate::support::on_databases! { @each [(postgres Postgres)]
+            $($(#[$meta])* async fn $name($db) $body)+ }
+    };
+}
+
 macro_rules! on_databases {
     (@each $kinds:tt $($(#[$meta:meta])* async fn $name:ident($db:ident) $body:block)+) => {
         $($crate::support::on_databases! { @one $kinds $(#[$meta])* $name $db $body })+
@@ -131,4 +139,6 @@ macro_rules! on_every_kind {
     };
 }
 
-pub(crate) use {on_databases, on_every_app, on_every_database, on_every_kind, on_every_store, on_every_url};
+pub(crate) use {
+    on_databases, on_every_app, on_every_database, on_every_kind, on_every_store, on_every_url, on_postgres,
+};

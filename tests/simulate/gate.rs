@@ -15,7 +15,8 @@ use refunds::domain::plan::Jitter;
 use refunds::domain::refund::{NewRefund, Refund};
 use refunds::domain::timestamp::Timestamp;
 use refunds::store::{
-    Begun, ClaimAsk, Claimed, Depth, Error, History, Lease, Record, Recorded, Recovery, Result, Store,
+    Begun, Changed, ClaimAsk, Claimed, Depth, Error, History, Lease, Record, Recorded, Recovery, Result,
+    Store,
 };
 use tokio::sync::broadcast;
 use tokio::time::sleep;
@@ -201,6 +202,11 @@ impl Store for Gate {
         self.step("events_after", PLAIN, events, |_| {}).await
     }
 
+    async fn events_from(&self, position: i64, limit: u64) -> Result<Vec<Event>> {
+        let events = self.replica.world.store.events_from(position, limit);
+        self.step("events_from", PLAIN, events, |_| {}).await
+    }
+
     async fn sequence_events(&self, limit: u64) -> Result<u64> {
         self.step("sequence_events", PLAIN, self.replica.world.store.sequence_events(limit), |_| {}).await
     }
@@ -226,7 +232,7 @@ impl Store for Gate {
         self.replica.world.store.recover(restored_to, accounts, jitter).await
     }
 
-    fn changes(&self) -> broadcast::Receiver<RefundId> {
+    fn changes(&self) -> broadcast::Receiver<Changed> {
         self.replica.world.store.changes()
     }
 

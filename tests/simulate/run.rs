@@ -14,6 +14,7 @@ use tokio::time::sleep;
 use crate::callers::{Asking, Book};
 use crate::laws::order_of;
 use crate::nemesis::{Replicas, rage};
+use crate::reader::read_all;
 use crate::support::chance::Chance;
 use crate::world::World;
 
@@ -127,6 +128,7 @@ async fn play(seed: u64, told: bool) -> Outcome {
         };
         asking.spawn(asks.run());
     }
+    asking.spawn(read_all(Arc::clone(&world), Arc::clone(&replicas), Chance::new(seed, 6)));
     rage(Arc::clone(&world), Arc::clone(&replicas), Chance::new(seed, 5)).await;
     world.tell("world", format_args!("the faults are over"));
     world.calm_down();

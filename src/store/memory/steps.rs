@@ -227,7 +227,7 @@ impl World {
             let next_free = self.buckets.entry(bucket).or_insert(until);
             *next_free = (*next_free).max(until);
         }
-        let wakes = Wakes { changed: recovery.made_unknown.clone(), due: true };
+        let wakes = Wakes { changed: recovery.made_unknown.clone(), due: true, ..Wakes::default() };
         Ok((recovery, wakes))
     }
 }

@@ -30,7 +30,8 @@ pub(super) struct World {
     /// Per refund, in order; `unplaced` tells in which order they came.
     pub(super) events: BTreeMap<RefundId, Vec<Event>>,
     unplaced: Vec<(RefundId, i64)>,
-    last_position: i64,
+    /// In the order of their positions, from 1.
+    placed: Vec<(RefundId, i64)>,
     accounts: BTreeMap<AccountName, (AccountIdentity, AccountState)>,
     pub(super) buckets: HashMap<String, Timestamp>,
 }
@@ -112,6 +113,11 @@ impl World {
         self.events.get(&id).into_iter().flatten().filter(move |event| event.sequence > sequence)
     }
 
+    pub(super) fn events_from(&self, position: i64) -> impl Iterator<Item = &Event> {
+        let after = self.placed.iter().skip(usize::try_from(position).unwrap_or(0));
+        after.filter_map(|(id, sequence)| self.events_after(*id, sequence - 1).next())
+    }
+
     pub(super) fn history(&self, id: RefundId) -> History {
         let mut attempts: Vec<_> =
             self.attempts.values().filter(|attempt| attempt.members.contains(&id)).cloned().collect();
@@ -125,8 +131,8 @@ impl World {
         for (id, sequence) in self.unplaced.drain(..count) {
             let events = self.events.get_mut(&id).into_iter().flatten();
             for event in events.filter(|event| event.sequence == sequence) {
-                self.last_position += 1;
-                event.position = Some(self.last_position);
+                self.placed.push((id, sequence));
+                event.position = i64::try_from(self.placed.len()).ok();
             }
         }
         u64::try_from(count).unwrap_or(u64::MAX)

@@ -35,6 +35,9 @@ pub struct Options {
     pub connections_max: u32,
     /// How long a call waits for a free connection before the database counts as away.
     pub acquire_timeout: Duration,
+    /// Whether processes on PostgreSQL tell each other of changes (`LISTEN`, `NOTIFY`), besides looking for
+    /// them; on two connections more.
+    pub listen: bool,
 }
 
 impl Default for Options {
@@ -43,6 +46,7 @@ impl Default for Options {
             time: TimeSource::Database,
             connections_max: CONNECTIONS_MAX,
             acquire_timeout: Duration::from_millis(ACQUIRE_TIMEOUT_MS),
+            listen: true,
         }
     }
 }
@@ -83,7 +87,7 @@ async fn open_postgres(options: &Options, mut connect: ConnectOptions) -> Result
 /// One connection, because SQLite has one writer and a queue in front of it is fairer than its busy handler.
 async fn open_sqlite(url: &str, mut connect: ConnectOptions) -> Result<Opened> {
     let parsed = SqliteConnectOptions::from_str(url)
-        .map_err(|error| told("reading the database's address", connection(error)))?;
+        .map_err(|error| told("reading the database's address", fault(error)))?;
     let in_memory = url.contains(":memory:") || url.contains("mode=memory");
     let lock = if in_memory { None } else { Some(lock_file(parsed.get_filename())?) };
     connect
@@ -157,6 +161,7 @@ async fn end_leases(db: &DatabaseConnection) -> Result<(), DbErr> {
     Ok(())
 }
 
-fn connection(error: sea_orm::sqlx::Error) -> DbErr {
+/// What sea-orm would make of it.
+pub(super) fn fault(error: sea_orm::sqlx::Error) -> DbErr {
     DbErr::Conn(RuntimeErr::SqlxError(error.into()))
 }

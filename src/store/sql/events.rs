@@ -1,13 +1,14 @@
 //! Giving events their place among all: after commit, in per-refund order, without holes.
 
-use sea_orm::{ConnectionTrait, DbBackend, Statement};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement};
 
 use super::fault::Fault;
 use super::transaction::Tx;
 use crate::store::Result;
 use crate::store::wake::Wakes;
 
-/// Whoever locks this row has the turn; another finds nothing and leaves it to him.
+/// Whoever locks this row has the turn. Another waits for it, since what has been committed in the meantime
+/// may have come too late for the one before.
 const TURN: &str = "SELECT last_position FROM event_positions WHERE id = 1";
 
 /// An event's id is drawn under its refund's lock, so that the order of ids is each refund's order.
@@ -22,13 +23,11 @@ const REMEMBER: &str = "UPDATE event_positions SET last_position = $1 WHERE id =
 pub(super) async fn sequence(tx: &Tx, limit: u64) -> Result<(u64, Wakes), Fault> {
     let backend = tx.conn.get_database_backend();
     let turn = match backend {
-        DbBackend::Postgres => format!("{TURN} FOR UPDATE SKIP LOCKED"),
+        DbBackend::Postgres => format!("{TURN} FOR UPDATE"),
         _one_writer => TURN.to_owned(),
     };
     let turn = tx.conn.query_one_raw(Statement::from_string(backend, turn)).await?;
-    let Some(turn) = turn else {
-        return Ok((0, Wakes::default()));
-    };
+    let turn = turn.ok_or_else(|| DbErr::RecordNotFound("the last position".to_owned()))?;
     let last: i64 = turn.try_get("", "last_position")?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     // A statement of its own: it sees what was committed before the turn was taken.
@@ -39,5 +38,5 @@ pub(super) async fn sequence(tx: &Tx, limit: u64) -> Result<(u64, Wakes), Fault>
         let remember = Statement::from_sql_and_values(backend, REMEMBER, [last.into()]);
         tx.conn.execute_raw(remember).await?;
     }
-    Ok((placed, Wakes::default()))
+    Ok((placed, Wakes { placed: placed > 0, ..Wakes::default() }))
 }

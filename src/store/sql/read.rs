@@ -94,6 +94,22 @@ pub(super) async fn events_after<C: ConnectionTrait>(
     models.into_iter().map(|model| Ok(Event::try_from(model)?)).collect()
 }
 
+/// By position alone: the order of ids is not the order of commits, and whoever reads on after the last id
+/// that it saw skips what commits later.
+pub(super) async fn events_from<C: ConnectionTrait>(
+    db: &C,
+    position: i64,
+    limit: u64,
+) -> Result<Vec<Event>, Fault> {
+    let models = event::Entity::find()
+        .filter(event::Column::Position.gt(position))
+        .order_by_asc(event::Column::Position)
+        .limit(limit)
+        .all(db)
+        .await?;
+    models.into_iter().map(|model| Ok(Event::try_from(model)?)).collect()
+}
+
 pub(super) async fn account_state<C: ConnectionTrait>(
     db: &C,
     account: &AccountName,

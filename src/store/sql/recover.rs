@@ -50,7 +50,7 @@ pub(super) async fn recover(
         made_unknown.push(row.refund.id);
     }
     let paused = hold_up(tx, restored_to, configured, now).await?;
-    let wakes = Wakes { changed: made_unknown.clone(), due: true };
+    let wakes = Wakes { changed: made_unknown.clone(), due: true, ..Wakes::default() };
     Ok((Recovery { made_unknown, after_restore_point, paused }, wakes))
 }
 

@@ -69,7 +69,7 @@ macro_rules! in_transaction {
             .await;
             match tried {
                 Ok((done, wakes)) => {
-                    $store.bell.ring(wakes);
+                    $store.wake(wakes);
                     break Ok(done);
                 }
                 Err(fault) if tries < $crate::store::sql::transaction::TRIES_MAX && fault.is_lost_race() => {

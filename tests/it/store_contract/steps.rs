@@ -7,7 +7,7 @@ use refunds::domain::answer::Signal;
 use refunds::domain::attempt::{Attempt, AttemptKind};
 use refunds::domain::reason::FailureReason;
 use refunds::domain::refund::{Change, Failure, State, StateKind, Success, Wait};
-use refunds::store::{AttemptRecord, Begun, Error};
+use refunds::store::{AttemptRecord, Begun, Changed, Error};
 
 use super::{LEASE, accept, apply, begin, begin_one, claim, claim_one, ended, intent, outcome, sight, step};
 use crate::support::database::TestDatabase;
@@ -88,8 +88,8 @@ on_every_store! {
         let (pending, sending) = (StateKind::Pending, StateKind::Sending);
         let table = vec![(None, pending), (Some(pending), sending), (Some(sending), StateKind::Succeeded)];
         assert_eq!(states, table);
-        assert_eq!(changes.try_recv().unwrap(), refund.id);
-        assert_eq!(changes.try_recv().unwrap(), refund.id);
+        assert_eq!(changes.try_recv().unwrap(), Changed::Here(refund.id));
+        assert_eq!(changes.try_recv().unwrap(), Changed::Here(refund.id));
         assert!(changes.try_recv().is_err());
         db.clock.advance(LEASE * 2);
         assert_eq!(claim(&*store, "worker", &account).await, vec![]);

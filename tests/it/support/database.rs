@@ -89,6 +89,11 @@ impl TestDatabase {
         }
     }
 
+    /// A store of its own on the same database that sends notices and hears those of others.
+    pub(crate) async fn listener(&self) -> SqlStore {
+        SqlStore::connect(&self.url, options(&self.clock, true)).await.unwrap()
+    }
+
     /// Another program's connection, past the store.
     pub(crate) async fn raw(&self) -> DatabaseConnection {
         Database::connect(self.url.as_str()).await.unwrap()
@@ -120,8 +125,12 @@ impl TestDatabase {
     }
 }
 
+/// Without notices, whose wakes come when they come.
+fn options(clock: &ManualClock, listen: bool) -> Options {
+    let time = clock.time_source();
+    Options { time, connections_max: CONNECTIONS_MAX, listen, ..Options::default() }
+}
+
 async fn connect(url: &str, clock: &ManualClock) -> SqlStore {
-    let options =
-        Options { time: clock.time_source(), connections_max: CONNECTIONS_MAX, ..Options::default() };
-    SqlStore::connect(url, options).await.unwrap()
+    SqlStore::connect(url, options(clock, false)).await.unwrap()
 }
