@@ -65,8 +65,8 @@ async fn the_contracts_example_is_these_bytes_and_a_202_is_a_review() {
     let version = env!("CARGO_PKG_VERSION");
     let expected = format!(
         "POST /v2/refund HTTP/1.1\r\n\
-         accept: application/json\r\n\
          authorization: Bearer {TOKEN}\r\n\
+         accept: application/json\r\n\
          url: http://{address}\r\n\
          content-type: multipart/form-data; boundary={BOUNDARY}\r\n\
          user-agent: refunds/{version}\r\n\
@@ -109,8 +109,8 @@ async fn a_lookup_is_these_bytes() {
     let version = env!("CARGO_PKG_VERSION");
     let expected = format!(
         "GET /v2/orders?filter%5Biccid%5D={A}&include=sims%2Cstatus&limit=100 HTTP/1.1\r\n\
-         accept: application/json\r\n\
          authorization: Bearer {TOKEN}\r\n\
+         accept: application/json\r\n\
          user-agent: refunds/{version}\r\n\
          host: {address}\r\n\r\n"
     );
