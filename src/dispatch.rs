@@ -4,6 +4,7 @@
 //! which holds a lease, and whatever kills it leaves a row that says how far it may have come.
 
 mod lease;
+mod leaving;
 mod looking;
 pub(crate) mod outcome;
 mod recording;
@@ -89,12 +90,12 @@ impl Dispatcher {
         Self { parts: Arc::new(parts), lines, tasks: TaskTracker::new() }
     }
 
-    /// Works until `stop`, then claims nothing more and lets what is in flight finish, for at most `grace`.
-    /// What has not finished then is left to its lease.
+    /// Works until `stop`, then claims nothing more, begins nothing and gives back what has not begun, and lets
+    /// what is in flight finish, for at most `grace`. What has not finished then is left to its lease.
     pub async fn run(self, stop: CancellationToken, grace: Duration) {
         let mut due = self.parts.store.due_work();
         while !stop.is_cancelled() {
-            let rest = match self.claim().await {
+            let rest = match self.claim(&stop).await {
                 Ok(0) => self.parts.settings.poll,
                 Ok(_) => Duration::ZERO,
                 Err(error) => {
@@ -121,7 +122,7 @@ impl Dispatcher {
     }
 
     /// Claims what there is room for and sets a task to each. Tells how many.
-    async fn claim(&self) -> store::Result<usize> {
+    async fn claim(&self, stop: &CancellationToken) -> store::Result<usize> {
         let rooms: Vec<_> = self
             .lines
             .values()
@@ -142,7 +143,7 @@ impl Dispatcher {
             let Some(line) = self.lines.get(&first.refund.content.account) else { continue };
             if let Ok(permit) = Arc::clone(&line.permits).try_acquire_owned() {
                 started += 1;
-                self.start(claimed, line.clone(), asked_at, permit);
+                self.start(claimed, line.clone(), asked_at, permit, stop.clone());
             } else {
                 // More came than asked for (takeovers do): the leases go back.
                 let leases: Vec<_> = claimed.members.into_iter().map(|held| held.lease).collect();
@@ -152,8 +153,15 @@ impl Dispatcher {
         Ok(started)
     }
 
-    fn start(&self, claimed: Claimed, line: Line, asked_at: Duration, permit: OwnedSemaphorePermit) {
-        let worker = Worker::new(Arc::clone(&self.parts), line, claimed, asked_at);
+    fn start(
+        &self,
+        claimed: Claimed,
+        line: Line,
+        asked_at: Duration,
+        permit: OwnedSemaphorePermit,
+        leaving: CancellationToken,
+    ) {
+        let worker = Worker::new(Arc::clone(&self.parts), line, claimed, asked_at, leaving);
         self.tasks.spawn(async move {
             worker.run().await;
             drop(permit);
