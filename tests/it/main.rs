@@ -15,6 +15,8 @@ mod calling;
 #[cfg(test)]
 mod commands;
 #[cfg(test)]
+mod connection_age;
+#[cfg(test)]
 mod create;
 #[cfg(test)]
 mod errors;
