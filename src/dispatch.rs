@@ -90,7 +90,7 @@ impl Dispatcher {
         Self { parts: Arc::new(parts), lines, tasks: TaskTracker::new() }
     }
 
-    /// Works until `stop`, then claims nothing more, begins nothing, gives back what has not begun, and lets what
+    /// Works until `stop`, then claims and begins nothing more, gives back what has not begun, and lets what
     /// is in flight finish, for at most `grace`. What has not finished then is left to its lease.
     pub async fn run(self, stop: CancellationToken, grace: Duration) {
         let mut due = self.parts.store.due_work();

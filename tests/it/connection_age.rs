@@ -87,7 +87,7 @@ on_every_app! {
             let read = GetRefundRequest { refund_id: refund_id.clone(), ..GetRefundRequest::default() };
             match client.get_refund(read).await {
                 Ok(_) => sleep(Duration::from_millis(10)).await,
-                // A call that found its connection closed and never left; this client repeats nothing by itself.
+                // A call that found its connection closed and never left: this client repeats nothing.
                 Err(status) => {
                     assert!(matches!(status.code(), Code::Unavailable | Code::Cancelled), "{status:?}");
                 }
