@@ -31,7 +31,8 @@ HELD_BACK = 6
 HELD_BACK_EVERY_S = 5
 # An order of the sandbox by its beginning: ordinary, answered late, taken and never answered.
 ORDINARY, LATE, NEVER = "1", "9942", "9941"
-PATIENCE_S = 90
+# How long after the restarts everything may take to come to its end.
+PATIENCE_S = 60
 # The rest of a stream that could not be opened: that is the caller's own business.
 REST_S = 0.1
 FINAL = {
@@ -50,6 +51,7 @@ class Check:
     def __init__(self, config, addresses):
         self.config, self.target = config, "ipv4:" + ",".join(addresses)
         self.stop = threading.Event()
+        self.deadline = float("inf")
         self.lock = threading.Lock()
         self.counts = collections.Counter()
         self.faults = []
@@ -67,6 +69,14 @@ class Check:
         ]
         channel = grpc.insecure_channel(self.target, options=options)
         return refund_service_pb2_grpc.RefundServiceStub(channel)
+
+    def end(self):
+        """No more is created, and what is open has PATIENCE_S to come to its end."""
+        self.deadline = time.monotonic() + PATIENCE_S
+        self.stop.set()
+
+    def patient(self):
+        return time.monotonic() < self.deadline
 
     def count(self, what):
         with self.lock:
@@ -133,12 +143,14 @@ def draining(error):
 def follow(check, stub, refund_id):
     """Follows a refund to its end; whatever ends a stream before, the next one goes on from its token."""
     request = refund_service_pb2.StreamRefundStatusRequest(refund_id=refund_id)
-    seen, state, deadline = None, None, time.monotonic() + PATIENCE_S
+    seen, state = None, None
     check.count("streams")
-    while time.monotonic() < deadline:
+    while check.patient():
         told = False
         try:
             for message in stub.StreamRefundStatus(request, metadata=METADATA):
+                if not check.patient():
+                    break
                 told = True
                 request.resume_token = message.resume_token
                 if message.HasField("snapshot"):
@@ -168,7 +180,7 @@ def follow(check, stub, refund_id):
                 check.count("not opened")
                 time.sleep(REST_S)
             check.count("resumes")
-    check.fault(f"{refund_id}: not followed to its end in {PATIENCE_S} s")
+    check.fault(f"{refund_id}: no time was left to follow it to its end")
 
 
 def following(check):
@@ -189,13 +201,13 @@ def holding_back(check, number):
 
 def check_ends(check):
     """Every refund that was acknowledged has succeeded, by the states that its stream told."""
-    stub, deadline = check.stub(), time.monotonic() + PATIENCE_S
+    stub = check.stub()
     for refund_id in check.orders:
         while True:
             view = refund_service_pb2.REFUND_VIEW_FULL
             request = refund_service_pb2.GetRefundRequest(refund_id=refund_id, view=view)
             answer = check.call(stub.GetRefund, request)
-            if answer is None or answer.refund.state in FINAL or time.monotonic() > deadline:
+            if answer is None or answer.refund.state in FINAL or not check.patient():
                 break
             time.sleep(REST_S)
         if answer is None:
@@ -229,7 +241,7 @@ def main(config, sandbox, *addresses):
     for thread in holders + callers + followers:
         thread.start()
     sys.stdin.read()
-    check.stop.set()
+    check.end()
     for thread in callers + holders:
         thread.join()
     for _ in followers:

@@ -29,6 +29,8 @@ mod reflection;
 #[cfg(test)]
 mod restart;
 #[cfg(test)]
+mod service_config;
+#[cfg(test)]
 mod shutdown;
 #[cfg(test)]
 mod store_contract;
