@@ -8,6 +8,7 @@ printed, its directory and the path of its configuration in it.
 """
 
 import base64
+import json
 import pathlib
 import re
 import sys
@@ -19,6 +20,8 @@ SERVER = ("Deployment", "refunds")
 UID = 65532
 # App::run gives the drain all of shutdown_grace_ms, then telemetry flushes for FLUSH_MS_MAX and a little.
 FLUSH_S = 6
+# Of a call that is taken at the last moment, where the configuration sets none.
+UNARY_DEADLINE_MS = 30_000
 VOLUMES = {"configMap", "secret", "emptyDir"}
 
 root = pathlib.Path(__file__).resolve().parent.parent
@@ -128,6 +131,12 @@ def check_server(objects, config):
     least = pause + config["server"]["shutdown_grace_ms"] / 1000 + FLUSH_S
     grace = pod["terminationGracePeriodSeconds"]
     law(grace >= least, f"terminationGracePeriodSeconds {grace} does not cover the {least} s of an end")
+    server = config["server"]
+    drained = server["drain_delay_ms"] + server.get("unary_deadline_max_ms", UNARY_DEADLINE_MS)
+    law(drained <= server["shutdown_grace_ms"], f"a call may take {drained} ms of the end, beyond its grace")
+    client = json.loads(read("deploy/client/service-config.json"))
+    watched = client["healthCheckConfig"]["serviceName"]
+    law(watched == asked.get("service"), f"callers watch {watched!r}, and readiness asks another name")
     image = read("deploy/Dockerfile")
     law(re.findall(r"^EXPOSE (.+)", image, re.M) == [str(port)], f"the Dockerfile does not expose {port}")
     law(re.findall(r"^USER (.+)", image, re.M)[-1:] == [f"{UID}:{UID}"], f"the image does not run as {UID}")

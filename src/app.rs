@@ -234,6 +234,9 @@ impl App {
             },
             drain.clone(),
         );
+        // Apart by chance: replicas that started together do not turn all their callers away together.
+        let age = Duration::from_millis(config.server.max_connection_age_ms);
+        let connection_age_max = age * 9 / 10 + seams.ids.jitter().of(age / 5);
         let parts = Parts {
             store: Arc::clone(&store),
             clock: seams.clock,
@@ -260,6 +263,7 @@ impl App {
             grpc: grpc::Settings {
                 message_bytes_max: usize::try_from(config.server.max_message_bytes).unwrap_or(usize::MAX),
                 concurrent_streams_max: config.server.max_concurrent_streams,
+                connection_age_max,
                 unary_deadline_max: Duration::from_millis(config.server.unary_deadline_max_ms),
                 drain_delay: Duration::from_millis(config.server.drain_delay_ms),
             },

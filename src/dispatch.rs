@@ -5,6 +5,7 @@
 
 mod counts;
 mod lease;
+mod leaving;
 mod looking;
 pub(crate) mod outcome;
 mod placing;
@@ -105,14 +106,14 @@ impl Dispatcher {
         Arc::clone(&self.counts)
     }
 
-    /// Works until `stop`, then claims nothing more and lets what is in flight finish, for at most `grace`.
-    /// What has not finished then is left to its lease.
+    /// Works until `stop`, then claims and begins nothing more, gives back what has not begun, and lets what
+    /// is in flight finish, for at most `grace`. What has not finished then is left to its lease.
     pub async fn run(self, stop: CancellationToken, grace: Duration) {
         let mut due = self.parts.store.due_work();
         let placing = placing::place_events(Arc::clone(&self.parts.store), self.parts.settings.poll);
         let _ends_with_this = AbortOnDropHandle::new(tokio::spawn(placing));
         while !stop.is_cancelled() {
-            let rest = match self.claim().await {
+            let rest = match self.claim(&stop).await {
                 Ok(0) => self.parts.settings.poll,
                 Ok(_) => Duration::ZERO,
                 Err(error) => {
@@ -141,7 +142,7 @@ impl Dispatcher {
     }
 
     /// Claims what there is room for and sets a task to each. Tells how many.
-    async fn claim(&self) -> store::Result<usize> {
+    async fn claim(&self, stop: &CancellationToken) -> store::Result<usize> {
         let rooms: Vec<_> = self
             .lines
             .values()
@@ -162,7 +163,7 @@ impl Dispatcher {
             let Some(line) = self.lines.get(&first.refund.content.account) else { continue };
             if let Ok(permit) = Arc::clone(&line.permits).try_acquire_owned() {
                 started += 1;
-                self.start(claimed, line.clone(), asked_at, permit);
+                self.start(claimed, line.clone(), asked_at, permit, stop.clone());
             } else {
                 // More came than asked for (takeovers do): the leases go back.
                 let leases: Vec<_> = claimed.members.into_iter().map(|held| held.lease).collect();
@@ -172,10 +173,17 @@ impl Dispatcher {
         Ok(started)
     }
 
-    fn start(&self, claimed: Claimed, line: Line, asked_at: Duration, permit: OwnedSemaphorePermit) {
+    fn start(
+        &self,
+        claimed: Claimed,
+        line: Line,
+        asked_at: Duration,
+        permit: OwnedSemaphorePermit,
+        leaving: CancellationToken,
+    ) {
         let (permits, room) = (Arc::clone(&line.permits), Arc::clone(&self.room));
         let (parts, counts) = (Arc::clone(&self.parts), Arc::clone(&self.counts));
-        let worker = Worker::new(parts, counts, line, claimed, asked_at);
+        let worker = Worker::new(parts, counts, line, claimed, asked_at, leaving);
         self.tasks.spawn(async move {
             worker.run().await;
             // Only where there was none may the claims before have left something.

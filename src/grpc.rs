@@ -64,6 +64,8 @@ pub struct Settings {
     pub message_bytes_max: usize,
     /// Calls and streams at the same time on one connection.
     pub concurrent_streams_max: u32,
+    /// How old a connection gets before its client is asked to make a new one.
+    pub connection_age_max: Duration,
     /// The longest a unary call may take, whatever its caller allows.
     pub unary_deadline_max: Duration,
     /// How long after health turned away calls are still taken.
@@ -171,6 +173,8 @@ pub async fn serve(
     };
     Server::builder()
         .max_concurrent_streams(settings.concurrent_streams_max)
+        // Without `max_connection_age_grace`: with it no GOAWAY is sent and the socket is dropped.
+        .max_connection_age(settings.connection_age_max)
         // Outermost: every call has a span, a line, and an error with details, whoever made it.
         .layer(trace::TraceLayer::new(address, DESCRIPTORS)?)
         // Inside the transport's own timeout, which would answer CANCELLED.

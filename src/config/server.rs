@@ -19,6 +19,9 @@ pub struct Server {
     pub max_message_bytes: u32,
     /// Most concurrent calls on one connection.
     pub max_concurrent_streams: u32,
+    /// How old a connection gets before its client is asked to make a new one, milliseconds; a tenth more or
+    /// less, by chance of each process.
+    pub max_connection_age_ms: u64,
     /// The deadline of a unary call that brings none or a longer one, milliseconds.
     pub unary_deadline_max_ms: u64,
     /// How often a quiet stream says that it lives, milliseconds.
@@ -38,6 +41,7 @@ impl Default for Server {
             allow_non_loopback_plaintext: false,
             max_message_bytes: 64 * 1024,
             max_concurrent_streams: 1_000,
+            max_connection_age_ms: 420_000,
             unary_deadline_max_ms: 30_000,
             stream_heartbeat_ms: 15_000,
             streams_max: 10_000,
@@ -57,6 +61,7 @@ impl Server {
         }
         faults.within("server.max_message_bytes", server.max_message_bytes, &(4_096..=4_194_304));
         faults.within("server.max_concurrent_streams", server.max_concurrent_streams, &(1..=100_000));
+        faults.within("server.max_connection_age_ms", server.max_connection_age_ms, &(1_000..=86_400_000));
         faults.within("server.unary_deadline_max_ms", server.unary_deadline_max_ms, &(100..=300_000));
         faults.within("server.stream_heartbeat_ms", server.stream_heartbeat_ms, &(100..=600_000));
         faults.within("server.streams_max", server.streams_max, &(1..=1_000_000));

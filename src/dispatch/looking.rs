@@ -57,6 +57,7 @@ enum Looked<'a> {
 impl Worker {
     /// Looks at each order, then sends for the first time what is fit.
     pub(super) async fn first_send(&self, unsent: Vec<&Held>) -> Result<(), Stop> {
+        self.may_begin()?;
         // Tokens come before slots, of lookups and of sends: a slot that is spent is gone.
         if let Some(unready) = self.keeper.while_held(self.line.provider.prepare()).await? {
             return self.settle_unready(&unsent, &unready).await;
@@ -79,6 +80,7 @@ impl Worker {
         if fit.is_empty() {
             return Ok(());
         }
+        self.may_begin()?;
         // The looks took their time: what they were made with may have run out.
         if let Some(unready) = self.keeper.while_held(self.line.provider.prepare()).await? {
             let held: Vec<&Held> = fit.iter().map(|fit| fit.held).collect();
@@ -89,6 +91,7 @@ impl Worker {
 
     /// Sends the same key again.
     pub(super) async fn resend(&self, held: &Held) -> Result<(), Stop> {
+        self.may_begin()?;
         if let Some(unready) = self.keeper.while_held(self.line.provider.prepare()).await? {
             return self.settle_unready(&[held], &unready).await;
         }
@@ -136,6 +139,7 @@ impl Worker {
 
     /// One look, for a slot of the lookups' budget where there is one. `None`: no slot, and the refund waits.
     async fn look(&self, held: &Held, kind: AttemptKind) -> Result<Option<Look>, Stop> {
+        self.may_begin()?;
         if let Some(delay) = self.lookup_slot(held).await? {
             self.settle(held, Change::Wait { wait: Wait::Slot, delay }).await?;
             return Ok(None);
@@ -159,7 +163,7 @@ impl Worker {
             if waited + delay > LOOK_WAIT_MAX {
                 return Ok(Some(delay));
             }
-            self.keeper.while_held(tokio::time::sleep(delay)).await?;
+            self.rest(delay).await?;
         }
     }
 }

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span};
 
 use crate::domain::admission::SLOT_AGE_MAX;
@@ -35,12 +36,16 @@ pub(super) struct Worker {
     pub(super) line: Line,
     pub(super) claimed: Claimed,
     pub(super) keeper: Keeper,
+    /// Cancelled when the process is to end.
+    pub(super) leaving: CancellationToken,
 }
 
 /// Why a worker stopped early.
 pub(super) enum Stop {
     /// The lease is another's now.
     LeaseLost,
+    /// The process is to end, and the next round trip has not begun.
+    Leaving,
     /// The store failed; the lease will run out.
     Store(store::Error),
 }
@@ -64,11 +69,12 @@ impl Worker {
         line: Line,
         claimed: Claimed,
         asked_at: Duration,
+        leaving: CancellationToken,
     ) -> Self {
         let leases = claimed.members.iter().map(|held| held.lease.clone()).collect();
         let (store, clock) = (Arc::clone(&parts.store), Arc::clone(&parts.clock));
         let keeper = Keeper::start(store, clock, leases, parts.settings.lease, asked_at);
-        Self { parts, counts, line, claimed, keeper }
+        Self { parts, counts, line, claimed, keeper, leaving }
     }
 
     /// Works until each refund has to wait, is final, or the lease is lost: one attempt, and one trace of it.
@@ -95,6 +101,7 @@ impl Worker {
                 let fenced = self.counts.fence();
                 tracing::warn!(fenced, "the lease was lost: nothing was written");
             }
+            Err(Stop::Leaving) => self.give_back().await,
             Err(Stop::Store(error)) => {
                 spans::fail_attempt_span(&Span::current(), "store");
                 tracing::error!(error = %Chain(&error), "the store failed a worker");
@@ -143,6 +150,7 @@ impl Worker {
 
     /// Commits the intent, and then, and only then, sends.
     pub(super) async fn send(&self, fit: Vec<Fit<'_>>, kind: AttemptKind) -> Result<(), Stop> {
+        self.may_begin()?;
         let leases: Vec<Lease> = fit.iter().map(|fit| fit.held.lease.clone()).collect();
         // A first send whose key the order already lists was sent before, in a life that the database has
         // forgotten.

@@ -33,7 +33,8 @@ pub struct Schedule {
 pub struct Jitter(pub u32);
 
 impl Jitter {
-    fn of(self, span: Duration) -> Duration {
+    /// Its part of a span: from nothing up to all of it.
+    pub fn of(self, span: Duration) -> Duration {
         let micros = span.as_micros().saturating_mul(u128::from(self.0)) >> 32;
         Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))
     }

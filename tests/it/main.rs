@@ -15,6 +15,8 @@ mod calling;
 #[cfg(test)]
 mod commands;
 #[cfg(test)]
+mod connection_age;
+#[cfg(test)]
 mod create;
 #[cfg(test)]
 mod errors;
@@ -28,6 +30,8 @@ mod reflection;
 mod replicas;
 #[cfg(test)]
 mod restart;
+#[cfg(test)]
+mod service_config;
 #[cfg(test)]
 mod shutdown;
 #[cfg(test)]

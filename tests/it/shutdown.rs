@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use refunds::grpc::LIVENESS;
 use refunds::grpc::proto::StreamRefundStatusRequest;
 use refunds::grpc::proto::refund::State;
 use refunds::grpc::proto::stream_refund_status_request::Target;
+use refunds::service::{Interrupt, Point, SystemClock};
 use tokio::time::{Instant, timeout};
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Streaming};
@@ -17,8 +18,8 @@ use tonic_health::pb::health_client::HealthClient;
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 use tonic_types::StatusExt;
 
-use super::support::app::{TestApp, request, with_token};
-use super::support::process::{PATIENCE, Scene, TOKEN, client, create, full, succeeded};
+use super::support::app::{TestApp, esim, request, with_token};
+use super::support::process::{PATIENCE, Scene, TOKEN, client, create, full, succeeded, until as until_so};
 use super::support::sandbox::{effects, http, posts};
 use super::support::{on_every_app, on_every_url};
 
@@ -37,6 +38,36 @@ fn of(service: &str) -> HealthCheckRequest {
 
 async fn watch(address: &str, service: &str) -> Streaming<HealthCheckResponse> {
     health(address).watch(of(service)).await.unwrap().into_inner()
+}
+
+/// Counts what workers pass, and holds the first of them behind its look while told to.
+#[derive(Default)]
+struct Watched {
+    claims: AtomicUsize,
+    looks: AtomicUsize,
+    holding: AtomicBool,
+}
+
+impl Interrupt for Watched {
+    fn at(&self, point: Point) {
+        match point {
+            Point::AfterClaim => self.claims.fetch_add(1, Ordering::SeqCst),
+            Point::AfterPreflight => self.looks.fetch_add(1, Ordering::SeqCst),
+            _other => return,
+        };
+        let deadline = std::time::Instant::now() + PATIENCE;
+        tokio::task::block_in_place(|| {
+            while point == Point::AfterPreflight && self.holding.load(Ordering::SeqCst) {
+                assert!(std::time::Instant::now() < deadline, "it was never let go");
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        });
+    }
+}
+
+/// Waits until something was counted so often.
+async fn counted(count: &AtomicUsize, least: usize) {
+    until_so(&format!("{least} times"), async || count.load(Ordering::SeqCst) >= least).await;
 }
 
 /// Reads a watch up to a status.
@@ -76,6 +107,60 @@ on_every_app! {
         let ended = async { while alive.message().await.is_ok_and(|told| told.is_some()) {} };
         timeout(PATIENCE, ended).await.unwrap();
         assert!(began.elapsed() < Duration::from_secs(10), "the end took {:?}", began.elapsed());
+    }
+}
+
+on_every_app! {
+    async fn a_refund_that_was_only_looked_at_is_given_back_unsent(app: &mut TestApp) {
+        app.pause().await;
+        // A lease that outlasts every patience: who goes on with the refund was given it.
+        app.set(&[("REFUNDS__DISPATCH__LEASE_MS", "600000")]);
+        let watched = Arc::new(Watched::default());
+        watched.holding.store(true, Ordering::SeqCst);
+        app.seams = Some((Arc::new(SystemClock), watched.clone()));
+        app.resume().await;
+        let mut watch = watch(&app.address, "").await;
+        until(&mut watch, ServingStatus::Serving).await;
+        let refund = app.refund("r1", "1001").await;
+        counted(&watched.looks, 1).await;
+        let letting_go = tokio::spawn({
+            let watched = Arc::clone(&watched);
+            async move {
+                until(&mut watch, ServingStatus::NotServing).await;
+                watched.holding.store(false, Ordering::SeqCst);
+            }
+        });
+        app.pause().await;
+        letting_go.await.unwrap();
+        assert!(app.sandbox.posts("1001").await.is_empty(), "it was sent after the end had begun");
+
+        app.seams = None;
+        app.resume().await;
+        app.wait_for(&refund.refund_id, State::Succeeded).await;
+        let history = app.full(&refund.refund_id).await;
+        let kinds: Vec<_> = history.attempts.iter().map(|a| a.kind.as_str()).collect();
+        assert_eq!(kinds, ["preflight", "preflight", "send"]);
+        assert_eq!(app.effects("1001").await.len(), 1);
+    }
+
+    async fn a_worker_that_waits_for_a_slot_waits_no_longer(app: &mut TestApp) {
+        let iccid = "894000000000001";
+        app.pause().await;
+        app.set(&[
+            ("REFUNDS__ACCOUNTS__AIRALO__AIRALO__LOOKUP_RATE__REQUESTS", "1"),
+            ("REFUNDS__ACCOUNTS__AIRALO__AIRALO__LOOKUP_RATE__PER_MS", "12000"),
+        ]);
+        let watched = Arc::new(Watched::default());
+        app.seams = Some((Arc::new(SystemClock), watched.clone()));
+        app.resume().await;
+        let refund = app.create(esim("r1", "airalo", iccid)).await.unwrap().refund.unwrap();
+        app.wait_for(&refund.refund_id, State::InReview).await;
+        // The look before the send had the slot; who asks what became of it waits for the next, which comes
+        // within the grace.
+        counted(&watched.claims, 2).await;
+        let calls = app.sandbox.calls(iccid).await.len();
+        app.pause().await;
+        assert_eq!(app.sandbox.calls(iccid).await.len(), calls, "it waited for its slot and looked");
     }
 }
 
