@@ -28,6 +28,8 @@ use worker::Worker;
 
 /// How long the engine rests after the store failed it.
 const STORE_AWAY_REST: Duration = Duration::from_millis(500);
+/// Of the rounds that fail one after the other, the first is told and each so many-th after it.
+const AWAY_TOLD_EVERY: u32 = 20;
 /// Events that get a position in one transaction.
 const SEQUENCE_BATCH_MAX: u64 = 1_000;
 
@@ -93,16 +95,18 @@ impl Dispatcher {
     /// What has not finished then is left to its lease.
     pub async fn run(self, stop: CancellationToken, grace: Duration) {
         let mut due = self.parts.store.due_work();
+        let mut trouble = Trouble::default();
         while !stop.is_cancelled() {
-            let rest = match self.claim().await {
-                Ok(0) => self.parts.settings.poll,
-                Ok(_) => Duration::ZERO,
+            let rest = match self.round().await {
+                Ok(claimed) => {
+                    trouble.ends();
+                    if claimed == 0 { self.parts.settings.poll } else { Duration::ZERO }
+                }
                 Err(error) => {
-                    tracing::warn!(error = %Chain(&error), "the store is away, nothing can be claimed");
+                    trouble.goes_on(&error);
                     STORE_AWAY_REST
                 }
             };
-            self.sequence_events().await;
             if !rest.is_zero() {
                 tokio::select! {
                     () = stop.cancelled() => {}
@@ -160,9 +164,34 @@ impl Dispatcher {
         });
     }
 
-    async fn sequence_events(&self) {
-        if let Err(error) = self.parts.store.sequence_events(SEQUENCE_BATCH_MAX).await {
-            tracing::warn!(error = %Chain(&error), "the store is away, events get no position");
+    /// Claims, and gives events their positions. Tells how many calls were claimed.
+    async fn round(&self) -> store::Result<usize> {
+        let claimed = self.claim().await?;
+        self.parts.store.sequence_events(SEQUENCE_BATCH_MAX).await?;
+        Ok(claimed)
+    }
+}
+
+/// Rounds that the store failed, one after the other.
+#[derive(Default)]
+struct Trouble {
+    rounds: u32,
+}
+
+impl Trouble {
+    /// The first is told, and each so many-th after it: a log full of one sentence tells nothing else.
+    fn goes_on(&mut self, error: &store::Error) {
+        if self.rounds.is_multiple_of(AWAY_TOLD_EVERY) {
+            let rounds = self.rounds;
+            tracing::warn!(error = %Chain(error), rounds, "the store is away, the engine rests");
+        }
+        self.rounds = self.rounds.saturating_add(1);
+    }
+
+    fn ends(&mut self) {
+        if self.rounds > 0 {
+            tracing::info!(rounds = self.rounds, "the store is back");
+            self.rounds = 0;
         }
     }
 }
