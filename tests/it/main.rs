@@ -17,6 +17,8 @@ mod commands;
 #[cfg(test)]
 mod create;
 #[cfg(test)]
+mod database_away;
+#[cfg(test)]
 mod errors;
 #[cfg(test)]
 mod faults;
