@@ -23,6 +23,7 @@ use crate::domain::account::{Account, AccountIdentity};
 use crate::service::{Clock, Ids, Interrupt, Limits, Service, SystemClock, SystemIds};
 use crate::store::sql::{self, SqlStore};
 use crate::store::{self, Depth, Store};
+use crate::telemetry::Chain;
 use crate::{grpc, provider, telemetry};
 
 /// How often readiness and the depth of the queues are looked at.
@@ -334,12 +335,13 @@ async fn watch(
     let Ok(health) = health.await else { return };
     let mut was_ready = None;
     while !stop.is_cancelled() {
-        let ready = match store.ready().await {
-            Ok(()) => service.refresh_depths().await.is_ok(),
-            Err(_) => false,
+        let looked = match store.ready().await {
+            Ok(()) => service.refresh_depths().await.map_err(|error| Chain(&error).to_string()),
+            Err(error) => Err(Chain(&error).to_string()),
         };
+        let ready = looked.is_ok();
         if was_ready != Some(ready) {
-            tracing::info!(ready, "readiness");
+            tracing::info!(ready, cause = looked.err(), "readiness");
             if !stop.is_cancelled() {
                 health.set_serving(ready).await;
             }

@@ -10,6 +10,7 @@ mod looking;
 pub(crate) mod outcome;
 mod placing;
 mod recording;
+mod trouble;
 mod worker;
 
 use std::collections::BTreeMap;
@@ -25,8 +26,8 @@ use crate::domain::id::AccountName;
 use crate::provider::Provider;
 use crate::service::{Clock, Ids, Interrupt};
 use crate::store::{self, ClaimAsk, Claimed, Store};
-use crate::telemetry::Chain;
 
+use trouble::Trouble;
 use worker::Worker;
 
 pub use counts::Counts;
@@ -112,12 +113,15 @@ impl Dispatcher {
         let mut due = self.parts.store.due_work();
         let placing = placing::place_events(Arc::clone(&self.parts.store), self.parts.settings.poll);
         let _ends_with_this = AbortOnDropHandle::new(tokio::spawn(placing));
+        let mut trouble = Trouble::new("nothing can be claimed");
         while !stop.is_cancelled() {
             let rest = match self.claim(&stop).await {
-                Ok(0) => self.parts.settings.poll,
-                Ok(_) => Duration::ZERO,
+                Ok(claimed) => {
+                    trouble.ends();
+                    if claimed == 0 { self.parts.settings.poll } else { Duration::ZERO }
+                }
                 Err(error) => {
-                    tracing::warn!(error = %Chain(&error), "the store is away, nothing can be claimed");
+                    trouble.goes_on(&error);
                     STORE_AWAY_REST
                 }
             };

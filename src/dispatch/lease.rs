@@ -50,15 +50,19 @@ impl Keeper {
                     () = tokio::time::sleep(length / RENEW_AFTER_PART) => {}
                 }
                 let asked_at = clock.boottime();
-                match store.renew(&leases, length).await {
+                let left = ends_ms.load(Ordering::SeqCst).saturating_sub(millis(asked_at));
+                // A store that is silent for longer than they run does not keep them.
+                let renewed =
+                    tokio::time::timeout(Duration::from_millis(left), store.renew(&leases, length)).await;
+                match renewed {
                     // One that was settled on the way is no longer held, and nobody misses it.
-                    Ok(held) if held.contains(&true) => {
+                    Ok(Ok(held)) if held.contains(&true) => {
                         ends_ms.store(millis(asked_at + length), Ordering::SeqCst);
                     }
-                    Ok(_) => break,
-                    Err(_) if millis(clock.boottime()) >= ends_ms.load(Ordering::SeqCst) => break,
-                    // The store is away: the leases still run, and it may come back in time.
-                    Err(_) => {}
+                    Ok(Err(_)) if millis(clock.boottime()) < ends_ms.load(Ordering::SeqCst) => {
+                        // The store is away: the leases still run, and it may come back in time.
+                    }
+                    Ok(Ok(_) | Err(_)) | Err(_) => break,
                 }
             }
             lost.cancel();

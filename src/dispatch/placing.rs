@@ -6,8 +6,8 @@ use std::time::Duration;
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 
 use super::STORE_AWAY_REST;
+use super::trouble::Trouble;
 use crate::store::{Changed, Store};
-use crate::telemetry::Chain;
 
 /// Events that get a position in one transaction.
 const BATCH_MAX: u64 = 1_000;
@@ -18,14 +18,17 @@ const GATHER: Duration = Duration::from_millis(10);
 /// is found every `poll`.
 pub(super) async fn place_events(store: Arc<dyn Store>, poll: Duration) {
     let mut changes = store.changes();
+    let mut trouble = Trouble::new("events get no position");
     loop {
         // Whatever was told so far is committed, and so placed by this run.
         changes = changes.resubscribe();
         let rest = match store.sequence_events(BATCH_MAX).await {
-            Ok(placed) if placed >= BATCH_MAX => Duration::ZERO,
-            Ok(_) => poll,
+            Ok(placed) => {
+                trouble.ends();
+                if placed >= BATCH_MAX { Duration::ZERO } else { poll }
+            }
             Err(error) => {
-                tracing::warn!(error = %Chain(&error), "the store is away, events get no position");
+                trouble.goes_on(&error);
                 STORE_AWAY_REST
             }
         };

@@ -20,6 +20,8 @@ use super::worker::{Stop, Worker, trace_id};
 const RECORD_TRIES_MAX: u32 = 120;
 /// The rest between two tries.
 const RECORD_REST: Duration = Duration::from_millis(500);
+/// The first try that failed is told, and each so many-th after it.
+const RECORD_TOLD_EVERY: u32 = 20;
 /// Ends of a round trip that make its attempt's span an error. A decline is an answer, a silence is none.
 const FAILED: &[&str] = &["unknown", "not_sent", "blocked", "nothing_learned"];
 
@@ -187,8 +189,10 @@ impl Worker {
                     return Ok(recorded);
                 }
                 Err(error @ store::Error::Away { .. }) if tries < RECORD_TRIES_MAX => {
+                    if tries % RECORD_TOLD_EVERY == 0 {
+                        tracing::warn!(error = %Chain(&error), tries, "the store is away, an answer waits");
+                    }
                     tries += 1;
-                    tracing::warn!(error = %Chain(&error), tries, "the store is away, an answer waits");
                     tokio::time::sleep(RECORD_REST).await;
                 }
                 Err(error) => return Err(error.into()),

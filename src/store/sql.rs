@@ -15,6 +15,7 @@ mod fault;
 mod guards;
 mod leases;
 mod notices;
+mod pool;
 mod read;
 mod record;
 mod recover;
@@ -27,7 +28,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend};
 use tokio::sync::broadcast;
 
 use super::row::GuardKey;
@@ -45,15 +45,16 @@ use crate::domain::id::{AccountName, CallerName, RefundId, RequestId};
 use crate::domain::plan::Jitter;
 use crate::domain::refund::{NewRefund, Refund};
 use crate::domain::timestamp::Timestamp;
-use fault::{Fault, told};
+use fault::told;
 use notices::Notices;
-use transaction::{Tx, in_transaction};
+use pool::Pool;
+use transaction::{Tx, in_transaction, reading, repeated};
 
 pub use connect::{CONNECTIONS_MAX, Options, forget};
 
 /// Keeps refunds in SQLite or PostgreSQL.
 pub struct SqlStore {
-    db: DatabaseConnection,
+    pool: Pool,
     time: TimeSource,
     bell: Arc<Bell>,
     /// Between this process and others, where there are others.
@@ -72,19 +73,20 @@ impl SqlStore {
     pub async fn connect(url: &str, options: Options) -> Result<Self> {
         let opened = connect::open(url, &options).await?;
         let bell = Arc::new(Bell::default());
-        let shared = opened.db.get_database_backend() == DbBackend::Postgres;
-        let notices = if shared && options.listen {
+        let notices = if opened.shared && options.listen {
             let started = Notices::start(url, Arc::clone(&bell));
             Some(started.map_err(|error| told("reading the database's address", connect::fault(error)))?)
         } else {
             None
         };
-        Ok(Self { db: opened.db, time: options.time, bell, notices, _lock: opened.lock })
+        Ok(Self { pool: opened.pool, time: options.time, bell, notices, _lock: opened.lock })
     }
 
     /// Brings the schema up to what this program knows; a newer one is left alone.
     pub async fn migrate(&self) -> Result<()> {
-        migrations::up(&self.db).await.map_err(|error| told("changing the schema", error))
+        let context = "changing the schema";
+        let connections = self.pool.current().await.map_err(|error| told(context, error))?;
+        migrations::up(&connections.db).await.map_err(|error| told(context, error))
     }
 
     /// Whether the schema is at least the one this program knows.
@@ -92,14 +94,8 @@ impl SqlStore {
     /// # Errors
     /// [`Error::Schema`] names what is missing.
     pub async fn check_schema(&self) -> Result<()> {
-        let pending = migrations::pending(&self.db)
-            .await
-            .map_err(|error| told("reading the schema's version", error))?;
-        if pending.is_empty() {
-            Ok(())
-        } else {
-            Err(Error::Schema(format!("not yet applied: {}", pending.join(", "))))
-        }
+        let pending = reading!(self, "reading the schema's version", |db| read::pending(db))?;
+        schema_is_current(&pending)
     }
 
     /// Ends the connections; every later call answers [`Error::Away`].
@@ -107,20 +103,22 @@ impl SqlStore {
         if let Some(notices) = &self.notices {
             notices.stop();
         }
-        self.db.close_by_ref().await.map_err(|error| told("closing the database", error))
+        self.pool.close().await.map_err(|error| told("closing the database", error))
     }
 }
 
 #[async_trait]
 impl Store for SqlStore {
     async fn now(&self) -> Result<Timestamp> {
-        transaction::now(&self.db, &self.time).await.map_err(|fault| fault.told("reading the clock"))
+        reading!(self, "reading the clock", |db| transaction::now(db, &self.time))
     }
 
     async fn ready(&self) -> Result<()> {
-        let ping = self.db.execute_unprepared("SELECT 1").await;
-        ping.map_err(|error| told("asking whether the database answers", error))?;
-        self.check_schema().await
+        let pending = repeated!(self, "asking whether the database is ready", answered_soon, |db| {
+            Tx::open(db, &self.time).await?.takes_writes().await?;
+            read::pending(db).await
+        })?;
+        schema_is_current(&pending)
     }
 
     async fn register(&self, accounts: &[AccountIdentity]) -> Result<()> {
@@ -143,18 +141,15 @@ impl Store for SqlStore {
     }
 
     async fn find(&self, id: RefundId) -> Result<Option<Refund>> {
-        let found = read::find(&self.db, id).await;
-        found.map_err(|fault| fault.told("reading a refund"))
+        reading!(self, "reading a refund", |db| read::find(db, id))
     }
 
     async fn find_by_request(&self, caller: &CallerName, request_id: &RequestId) -> Result<Option<Refund>> {
-        let found = read::find_by_request(&self.db, caller, request_id).await;
-        found.map_err(|fault| fault.told("reading a refund by its key"))
+        reading!(self, "reading a refund by its key", |db| read::find_by_request(db, caller, request_id))
     }
 
     async fn history(&self, id: RefundId) -> Result<History> {
-        let history = read::history(&self.db, id).await;
-        history.map_err(|fault| fault.told("reading a refund's history"))
+        reading!(self, "reading a refund's history", |db| read::history(db, id))
     }
 
     async fn claim(&self, ask: &ClaimAsk) -> Result<Vec<Claimed>> {
@@ -180,7 +175,7 @@ impl Store for SqlStore {
     }
 
     async fn next_slot(&self, rate: &Rate) -> Result<Option<Duration>> {
-        let free = read::next_slot(&self.db, rate).await.map_err(|fault| fault.told("reading a budget"))?;
+        let free = reading!(self, "reading a budget", |db| read::next_slot(db, rate))?;
         let now = self.now().await?;
         Ok(free.filter(|free| *free > now).map(|free| free.since(now)))
     }
@@ -194,13 +189,11 @@ impl Store for SqlStore {
     }
 
     async fn events_after(&self, id: RefundId, sequence: i64, limit: u64) -> Result<Vec<Event>> {
-        let events = read::events_after(&self.db, id, sequence, Some(limit)).await;
-        events.map_err(|fault| fault.told("reading events"))
+        reading!(self, "reading events", |db| read::events_after(db, id, sequence, Some(limit)))
     }
 
     async fn events_from(&self, position: i64, limit: u64) -> Result<Vec<Event>> {
-        let events = read::events_from(&self.db, position, limit).await;
-        events.map_err(|fault| fault.told("reading events by position"))
+        reading!(self, "reading events by position", |db| read::events_from(db, position, limit))
     }
 
     async fn sequence_events(&self, limit: u64) -> Result<u64> {
@@ -208,19 +201,16 @@ impl Store for SqlStore {
     }
 
     async fn account_state(&self, account: &AccountName) -> Result<AccountState> {
-        let state = read::account_state(&self.db, account).await;
-        state.map_err(|fault| fault.told("reading an account"))
+        reading!(self, "reading an account", |db| read::account_state(db, account))
     }
 
     async fn depths(&self) -> Result<Vec<Depth>> {
-        let depths = read::depths(&self.db).await;
-        depths.map_err(|fault| fault.told("counting open refunds"))
+        reading!(self, "counting open refunds", |db| read::depths(db))
     }
 
     async fn guard(&self, identity: &AccountIdentity, order_key: &str) -> Result<Option<Guard>> {
         let key = GuardKey::new(identity, order_key.to_owned());
-        let guard = read::guard(&self.db, &key).await;
-        guard.map_err(|fault| fault.told("reading a guard"))
+        reading!(self, "reading a guard", |db| read::guard(db, &key))
     }
 
     async fn recover(
@@ -257,5 +247,13 @@ impl SqlStore {
 
     async fn create_together(&self, batch: &[NewRefund]) -> Result<Vec<Acceptance>> {
         in_transaction!(self, "accepting refunds", |tx| create::create(&tx, batch))
+    }
+}
+
+fn schema_is_current(pending: &[String]) -> Result<()> {
+    if pending.is_empty() {
+        Ok(())
+    } else {
+        Err(Error::Schema(format!("not yet applied: {}", pending.join(", "))))
     }
 }

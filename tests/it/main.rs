@@ -19,6 +19,8 @@ mod connection_age;
 #[cfg(test)]
 mod create;
 #[cfg(test)]
+mod database_away;
+#[cfg(test)]
 mod errors;
 #[cfg(test)]
 mod faults;

@@ -5,10 +5,14 @@ use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
 
-use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+use sea_orm::sqlx::sqlite::{
+    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
+};
+use sea_orm::sqlx::{self, Connection};
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbErr, RuntimeErr, Statement};
 
 use super::fault::told;
+use super::pool::Pool;
 use crate::store::{Error, Result, TimeSource};
 
 /// Connections to PostgreSQL: more than 8 to 16 only wait for each other.
@@ -19,8 +23,6 @@ const ACQUIRE_TIMEOUT_MS: u64 = 5_000;
 const STATEMENT_TIMEOUT_MS: u64 = 15_000;
 /// How long PostgreSQL keeps the locks of a process that fell silent inside a transaction.
 const SILENT_TRANSACTION_MS: u64 = 20_000;
-/// How long a connection may be idle and still be trusted without a ping.
-const PING_AFTER_IDLE_MS: u64 = 30_000;
 /// Prepared statements that a connection keeps: a batch of each size has its own.
 const STATEMENTS_KEPT_MAX: usize = 256;
 /// How long SQLite waits for a lock that another program (a backup) holds.
@@ -53,8 +55,10 @@ impl Default for Options {
 
 /// An open database and, of SQLite, the lock that keeps other processes out.
 pub(super) struct Opened {
-    pub(super) db: DatabaseConnection,
+    pub(super) pool: Pool,
     pub(super) lock: Option<File>,
+    /// Whether other processes may use it at the same time.
+    pub(super) shared: bool,
 }
 
 pub(super) async fn open(url: &str, options: &Options) -> Result<Opened> {
@@ -64,7 +68,7 @@ pub(super) async fn open(url: &str, options: &Options) -> Result<Opened> {
         .connect_timeout(options.acquire_timeout)
         .sqlx_logging(false);
     if url.starts_with("sqlite:") {
-        open_sqlite(url, connect).await
+        open_sqlite(url, options, connect).await
     } else {
         open_postgres(options, connect).await
     }
@@ -74,18 +78,17 @@ async fn open_postgres(options: &Options, mut connect: ConnectOptions) -> Result
     connect
         .max_connections(options.connections_max)
         .statement_timeout(Duration::from_millis(STATEMENT_TIMEOUT_MS))
-        .test_before_acquire_if_idle_for(Duration::from_millis(PING_AFTER_IDLE_MS))
         .map_sqlx_postgres_opts(|options| {
             options
                 .statement_cache_capacity(STATEMENTS_KEPT_MAX)
                 .options([("idle_in_transaction_session_timeout", SILENT_TRANSACTION_MS.to_string())])
         });
-    let db = connected(connect).await?;
-    Ok(Opened { db, lock: None })
+    let pool = Pool::open(connect, options.acquire_timeout).await;
+    Ok(Opened { pool: pool.map_err(|error| told("connecting", error))?, lock: None, shared: true })
 }
 
 /// One connection, because SQLite has one writer and a queue in front of it is fairer than its busy handler.
-async fn open_sqlite(url: &str, mut connect: ConnectOptions) -> Result<Opened> {
+async fn open_sqlite(url: &str, options: &Options, mut connect: ConnectOptions) -> Result<Opened> {
     let parsed = SqliteConnectOptions::from_str(url)
         .map_err(|error| told("reading the database's address", fault(error)))?;
     let in_memory = url.contains(":memory:") || url.contains("mode=memory");
@@ -96,6 +99,9 @@ async fn open_sqlite(url: &str, mut connect: ConnectOptions) -> Result<Opened> {
         .idle_timeout(None)
         .max_lifetime(None)
         .test_before_acquire(false)
+        .map_sqlx_sqlite_pool_opts(|options: SqlitePoolOptions| {
+            options.after_release(|connection, _meta| Box::pin(is_fit(connection)))
+        })
         .map_sqlx_sqlite_opts(|options| {
             options
                 .create_if_missing(true)
@@ -105,13 +111,20 @@ async fn open_sqlite(url: &str, mut connect: ConnectOptions) -> Result<Opened> {
                 .statement_cache_capacity(STATEMENTS_KEPT_MAX)
                 .busy_timeout(Duration::from_millis(BUSY_TIMEOUT_MS))
         });
-    let db = connected(connect).await?;
+    let db = Database::connect(connect).await.map_err(|error| told("connecting", error))?;
     end_leases(&db).await.map_err(|error| told("ending the leases of an earlier process", error))?;
-    Ok(Opened { db, lock })
+    Ok(Opened { pool: Pool::of_one(db, options.acquire_timeout), lock, shared: false })
 }
 
-async fn connected(connect: ConnectOptions) -> Result<DatabaseConnection> {
-    Database::connect(connect).await.map_err(|error| told("connecting", error))
+/// Whether a connection that comes back is fit to be used again. When a write fails SQLite ends the
+/// transaction, and the driver goes on as if it were open: the next one would be a part of it, and its commit
+/// none.
+async fn is_fit(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    if connection.is_in_transaction() {
+        // A rollback may be under way: it is done before this is answered.
+        connection.ping().await?;
+    }
+    Ok(!connection.is_in_transaction())
 }
 
 /// The lock is the operating system's: it ends with the process, whatever ends that.
@@ -162,6 +175,6 @@ async fn end_leases(db: &DatabaseConnection) -> Result<(), DbErr> {
 }
 
 /// What sea-orm would make of it.
-pub(super) fn fault(error: sea_orm::sqlx::Error) -> DbErr {
+pub(super) fn fault(error: sqlx::Error) -> DbErr {
     DbErr::Conn(RuntimeErr::SqlxError(error.into()))
 }

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use sea_orm::sea_query::Query;
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DatabaseConnection, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+};
 
 use super::entity::{account, attempt, attempt_member, event, guard, idempotency_key, rate_budget, refund};
 use super::fault::Fault;
@@ -17,6 +19,11 @@ use crate::domain::refund::Refund;
 use crate::domain::timestamp::Timestamp;
 use crate::store::row::{GuardKey, Row};
 use crate::store::{Depth, History, Result};
+
+/// The changes of the schema that are not yet applied.
+pub(super) async fn pending(db: &DatabaseConnection) -> Result<Vec<String>, Fault> {
+    Ok(migrations::pending(db).await?)
+}
 
 pub(super) async fn find<C: ConnectionTrait>(db: &C, id: RefundId) -> Result<Option<Refund>, Fault> {
     refund_of(refund::Entity::find_by_id(id.0).one(db).await?)

@@ -89,7 +89,11 @@ impl TestApp {
 
     /// The same with other settings, as environment variables.
     pub(crate) async fn start_with(kind: Kind, settings: &[(&str, &str)]) -> Option<Self> {
-        let url = TestUrl::fresh(kind).await?;
+        Some(Self::start_at(kind, TestUrl::fresh(kind).await?, settings).await)
+    }
+
+    /// The same on a database that there is.
+    pub(crate) async fn start_at(kind: Kind, url: TestUrl, settings: &[(&str, &str)]) -> Self {
         let mut app = Self {
             sandbox: TestSandbox::start().await,
             kind,
@@ -104,7 +108,7 @@ impl TestApp {
         app.sandbox.settings(&serde_json::json!({ "hold_ms": 2_000, "slow_ms": 900 })).await;
         app.set(settings);
         app.resume().await;
-        Some(app)
+        app
     }
 
     /// Settings from the next [`Self::resume`] on.

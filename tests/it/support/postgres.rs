@@ -151,7 +151,7 @@ fn with_name_open(url: &str) -> String {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the search path is where programs are found")]
-fn binaries() -> Option<PathBuf> {
+pub(super) fn binaries() -> Option<PathBuf> {
     let said = Command::new("pg_config").arg("--bindir").output().ok();
     let said = said.map(|out| PathBuf::from(String::from_utf8_lossy(&out.stdout).trim()));
     let mut installed: Vec<PathBuf> = fs::read_dir("/usr/lib/postgresql")
@@ -168,42 +168,76 @@ fn binaries() -> Option<PathBuf> {
         .find(|bin| bin.join("postgres").is_file() && bin.join("initdb").is_file())
 }
 
-async fn start(binaries: &Path) -> Result<Server, String> {
-    let directory = tempfile::tempdir().map_err(|e| e.to_string())?.keep();
-    // The server refuses to run as root.
-    let user = if fs::metadata(&directory).map_err(|e| e.to_string())?.uid() == 0 {
-        let (uid, gid) = unprivileged().ok_or("no user postgres or nobody to run the server as")?;
-        chown(&directory, Some(uid), Some(gid)).map_err(|e| e.to_string())?;
-        Some((uid, gid))
-    } else {
-        None
-    };
-    let data = directory.join("data");
-    let mut initdb = as_user(binaries.join("initdb"), user, &directory);
-    initdb
-        .args(["--auth=trust", "--username=postgres", "--no-sync", "--encoding=UTF8", "--locale=C", "-D"])
-        .arg(&data);
-    let made = initdb.output().map_err(|e| format!("initdb: {e}"))?;
-    if !made.status.success() {
-        return Err(format!("initdb: {}", String::from_utf8_lossy(&made.stderr)));
+/// A directory with a new cluster in it, and the user that its server runs as.
+pub(super) struct Cluster {
+    pub(super) directory: PathBuf,
+    user: Option<(u32, u32)>,
+}
+
+impl Cluster {
+    /// Makes one with the programs of `binaries`.
+    pub(super) fn made(binaries: &Path) -> Result<Self, String> {
+        let directory = tempfile::tempdir().map_err(|e| e.to_string())?.keep();
+        // The server refuses to run as root.
+        let user = if fs::metadata(&directory).map_err(|e| e.to_string())?.uid() == 0 {
+            let (uid, gid) = unprivileged().ok_or("no user postgres or nobody to run the server as")?;
+            chown(&directory, Some(uid), Some(gid)).map_err(|e| e.to_string())?;
+            Some((uid, gid))
+        } else {
+            None
+        };
+        let cluster = Self { directory, user };
+        let mut initdb = cluster.command(binaries.join("initdb"));
+        initdb
+            .args(["--auth=trust", "--username=postgres", "--no-sync", "--encoding=UTF8", "--locale=C", "-D"])
+            .arg(cluster.directory.join("data"));
+        let made = initdb.output().map_err(|e| format!("initdb: {e}"))?;
+        if made.status.success() {
+            Ok(cluster)
+        } else {
+            Err(format!("initdb: {}", String::from_utf8_lossy(&made.stderr)))
+        }
     }
-    let keeper = as_user(PathBuf::from("/bin/sh"), user, &directory)
-        .args(["-c", KEEPER, "keeper"])
-        .arg(binaries)
-        .arg(&directory)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .process_group(0)
-        .spawn()
-        .map_err(|e| e.to_string())?;
+
+    /// The program of a keeper, run by the shell: it lives as long as its standard input.
+    pub(super) fn keeper(&self, script: &str, binaries: &Path) -> Command {
+        let mut keeper = self.command(PathBuf::from("/bin/sh"));
+        keeper
+            .args(["-c", script, "keeper"])
+            .arg(binaries)
+            .arg(&self.directory)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .process_group(0);
+        keeper
+    }
+
+    /// The address of a database of its server, with `{}` in the name's place.
+    pub(super) fn address(&self) -> String {
+        format!("postgres://postgres@localhost/{{}}?host={}", self.directory.display())
+    }
+
+    fn command(&self, program: PathBuf) -> Command {
+        let mut command = Command::new(program);
+        command.current_dir(&self.directory).env_remove("PGDATA");
+        if let Some((uid, gid)) = self.user {
+            command.uid(uid).gid(gid);
+        }
+        command
+    }
+}
+
+async fn start(binaries: &Path) -> Result<Server, String> {
+    let cluster = Cluster::made(binaries)?;
+    let keeper = cluster.keeper(KEEPER, binaries).spawn().map_err(|e| e.to_string())?;
     let mut server = Server {
         description: String::new(),
-        address: format!("postgres://postgres@localhost/{{}}?host={}", directory.display()),
+        address: cluster.address(),
         has_template: true,
         _keeper: Some(keeper),
     };
-    let version = wait_for(&server, &directory).await?;
+    let version = wait_for(&server, &cluster.directory).await?;
     server.description = format!("{version}, started for this run");
     server.administer(&format!("CREATE DATABASE {TEMPLATE}")).await.map_err(|e| e.to_string())?;
     let template =
@@ -227,15 +261,6 @@ async fn wait_for(server: &Server, directory: &Path) -> Result<String, String> {
         }
         tokio::time::sleep(Duration::from_millis(POLL_MS)).await;
     }
-}
-
-fn as_user(program: PathBuf, user: Option<(u32, u32)>, directory: &Path) -> Command {
-    let mut command = Command::new(program);
-    command.current_dir(directory).env_remove("PGDATA");
-    if let Some((uid, gid)) = user {
-        command.uid(uid).gid(gid);
-    }
-    command
 }
 
 /// The ids of a user that has no rights of root.

@@ -76,8 +76,27 @@ pub(crate) struct Process {
 impl Process {
     /// Starts the program with arguments, and nothing of the environment but what is given.
     pub(crate) fn start(arguments: &[&str], variables: &[(String, String)]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_refunds"))
-            .args(arguments)
+        Self::of(Command::new(env!("CARGO_BIN_EXE_refunds")).args(arguments), variables)
+    }
+
+    /// The same, where a file that grows beyond [`Self::limit_files`] is a failed write and not the end.
+    pub(crate) fn start_limited(arguments: &[&str], variables: &[(String, String)]) -> Self {
+        let mut shell = Command::new("/bin/sh");
+        shell.args(["-c", "trap '' XFSZ; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_refunds")]).args(arguments);
+        Self::of(&mut shell, variables)
+    }
+
+    /// How large files of the process may grow from now on: bytes, or `unlimited`.
+    pub(crate) async fn limit_files(&self, size: &str) {
+        let id = self.child.id().unwrap().to_string();
+        // The soft limit alone: a hard one could not be lifted again.
+        let limit = format!("--fsize={size}:");
+        let done = Command::new("prlimit").args(["--pid", &id, &limit]).status().await.unwrap();
+        assert!(done.success());
+    }
+
+    fn of(command: &mut Command, variables: &[(String, String)]) -> Self {
+        let mut child = command
             .env_clear()
             .envs(variables.iter().map(|(k, v)| (k, v)))
             .stdin(Stdio::null())
@@ -220,7 +239,15 @@ impl Scene {
 
     /// Starts a service; the process and where it listens.
     pub(crate) async fn serve(&self, more: &[(&str, &str)]) -> (Process, String) {
-        let mut process = Process::start(&["serve"], &self.variables(more));
+        Self::listening(Process::start(&["serve"], &self.variables(more))).await
+    }
+
+    /// The same by [`Process::start_limited`].
+    pub(crate) async fn serve_limited(&self, more: &[(&str, &str)]) -> (Process, String) {
+        Self::listening(Process::start_limited(&["serve"], &self.variables(more))).await
+    }
+
+    async fn listening(mut process: Process) -> (Process, String) {
         let address = process.line("of the service's address", |line| {
             let line: Value = serde_json::from_str(line).ok()?;
             (line["message"] == "serving").then(|| line["address"].as_str().map(str::to_owned))?

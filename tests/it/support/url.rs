@@ -9,12 +9,19 @@ use super::postgres;
 pub(crate) struct TestUrl {
     pub(crate) url: String,
     directory: Option<TempDir>,
+    /// Whether it goes with its server.
+    elsewhere: bool,
 }
 
 impl TestUrl {
     /// A fresh one; `None` when this run does not cover the kind.
     pub(crate) async fn fresh(kind: Kind) -> Option<Self> {
         Self::made(kind, false).await
+    }
+
+    /// One that goes with its server.
+    pub(crate) fn elsewhere(url: String) -> Self {
+        Self { url, directory: None, elsewhere: true }
     }
 
     /// A fresh one that nobody has migrated.
@@ -32,17 +39,21 @@ impl TestUrl {
             Kind::Sqlite => {
                 let directory = tempfile::tempdir().unwrap();
                 let url = format!("sqlite://{}?mode=rwc", directory.path().join("refunds.sqlite").display());
-                Some(Self { url, directory: Some(directory) })
+                Some(Self { url, directory: Some(directory), elsewhere: false })
             }
-            Kind::Postgres if empty => Some(Self { url: postgres::empty_database().await, directory: None }),
-            Kind::Postgres => Some(Self { url: postgres::fresh_database().await, directory: None }),
+            Kind::Postgres if empty => {
+                Some(Self { url: postgres::empty_database().await, directory: None, elsewhere: false })
+            }
+            Kind::Postgres => {
+                Some(Self { url: postgres::fresh_database().await, directory: None, elsewhere: false })
+            }
         }
     }
 
     /// A copy, as a backup is one, of a database that no process has open.
     pub(crate) async fn copy_of(url: &str) -> Self {
         let Some(file) = url.strip_prefix("sqlite://") else {
-            return Self { url: postgres::copy_of(url).await, directory: None };
+            return Self { url: postgres::copy_of(url).await, directory: None, elsewhere: false };
         };
         let file = file.split('?').next().unwrap();
         let directory = tempfile::tempdir().unwrap();
@@ -53,12 +64,12 @@ impl TestUrl {
                 std::fs::copy(from, format!("{copy}{ending}")).unwrap();
             }
         }
-        Self { url: format!("sqlite://{copy}?mode=rwc"), directory: Some(directory) }
+        Self { url: format!("sqlite://{copy}?mode=rwc"), directory: Some(directory), elsewhere: false }
     }
 
     /// Removes it.
     pub(crate) async fn remove(self) {
-        if self.directory.is_none() {
+        if self.directory.is_none() && !self.elsewhere {
             postgres::drop_database(&self.url).await;
         }
     }
