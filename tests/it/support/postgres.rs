@@ -151,7 +151,7 @@ fn with_name_open(url: &str) -> String {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the search path is where programs are found")]
-fn binaries() -> Option<PathBuf> {
+pub(crate) fn binaries() -> Option<PathBuf> {
     let said = Command::new("pg_config").arg("--bindir").output().ok();
     let said = said.map(|out| PathBuf::from(String::from_utf8_lossy(&out.stdout).trim()));
     let mut installed: Vec<PathBuf> = fs::read_dir("/usr/lib/postgresql")
@@ -229,7 +229,7 @@ async fn wait_for(server: &Server, directory: &Path) -> Result<String, String> {
     }
 }
 
-fn as_user(program: PathBuf, user: Option<(u32, u32)>, directory: &Path) -> Command {
+pub(crate) fn as_user(program: PathBuf, user: Option<(u32, u32)>, directory: &Path) -> Command {
     let mut command = Command::new(program);
     command.current_dir(directory).env_remove("PGDATA");
     if let Some((uid, gid)) = user {
@@ -239,7 +239,7 @@ fn as_user(program: PathBuf, user: Option<(u32, u32)>, directory: &Path) -> Comm
 }
 
 /// The ids of a user that has no rights of root.
-fn unprivileged() -> Option<(u32, u32)> {
+pub(crate) fn unprivileged() -> Option<(u32, u32)> {
     let users = fs::read_to_string("/etc/passwd").ok()?;
     ["postgres", "nobody"].iter().find_map(|name| {
         let line = users.lines().find(|line| line.split(':').next() == Some(name))?;
