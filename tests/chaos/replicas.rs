@@ -249,7 +249,7 @@ async fn start(world: &World, slot: usize, worker: &str, chance: &mut Chance) ->
         set("REFUNDS__TESTING__STOP_AT", Point::AfterIntent.name());
         set("REFUNDS__TESTING__STOP_AFTER_HITS", &hits.to_string());
     }
-    let mut child = Command::new(env!("CARGO_BIN_EXE_refunds"))
+    let mut child = Command::new(&world.settings.binary)
         .arg("serve")
         .env_clear()
         .envs(variables)
@@ -260,7 +260,7 @@ async fn start(world: &World, slot: usize, worker: &str, chance: &mut Chance) ->
         .spawn()
         .unwrap();
     let id = Pid::from_raw(i32::try_from(child.id().unwrap()).unwrap()).unwrap();
-    let path = world.logs.path().join(format!("{worker}.log"));
+    let path = world.logs.join(format!("{worker}.log"));
     let log = Arc::new(Mutex::new(std::fs::File::create(&path).unwrap()));
     let (listens, listening) = oneshot::channel();
     tokio::spawn(keep_lines(child.stdout.take().unwrap(), Arc::clone(&log), None));

@@ -14,7 +14,7 @@ use crate::replicas::Order;
 use crate::support::process::Process;
 use crate::world::World;
 
-/// How long calls at providers whose orders do not name our keys may still come in.
+/// How long a call that is under way may still come in.
 const IN_FLIGHT: Duration = Duration::from_secs(7);
 /// How old the copy is.
 const AGE: Duration = Duration::from_secs(6);
@@ -23,9 +23,8 @@ const DATABASE_NOW: &str = "SELECT (EXTRACT(EPOCH FROM clock_timestamp()) * 1000
 /// Copies the database, goes on for a while, loses all of that, and recovers by the book: every replica is
 /// down, `recover` runs before any is up, callers repeat what they were told since.
 pub(crate) async fn restore(world: Arc<World>) {
-    // What such a provider took in the time that is lost shows in none of its answers as ours: a refund that
-    // is asked for again is a new one to it. Who restores keeps their accounts shut; callers do it here.
-    world.wishes.ask_keyed_only(true);
+    // What cannot be found again is for a person to sort out; here callers hold it back.
+    world.wishes.make_findable_only(true);
     tokio::time::sleep(IN_FLIGHT).await;
     let postgres = world.postgres.as_ref().unwrap();
     let copied = Instant::now();
@@ -70,7 +69,7 @@ pub(crate) async fn restore(world: Arc<World>) {
         }
     });
     futures::future::join_all(repeats).await;
-    world.wishes.ask_keyed_only(false);
+    world.wishes.make_findable_only(false);
 }
 
 fn accounts(world: &World, variables: &[(String, String)]) -> Vec<(String, String)> {

@@ -85,7 +85,8 @@ pub(crate) fn main() -> ExitCode {
 }
 
 async fn run(kind: Kind, settings: &Settings) -> Outcome {
-    let (world, tasks) = build(kind, settings).await;
+    let logs = tempfile::tempdir().unwrap();
+    let (world, tasks) = build(kind, settings, &logs).await;
     let began = Instant::now();
     prove_keys(&world).await;
     world.faulty.store(true, Ordering::SeqCst);
@@ -123,17 +124,15 @@ async fn run(kind: Kind, settings: &Settings) -> Outcome {
     world.over.cancel();
     join_all(tasks).await;
     if !outcome.is_good() {
-        let directory = Arc::into_inner(world).map(|world| world.logs.keep());
-        println!("chaos: what the processes told is kept in {directory:?}");
+        println!("chaos: what the processes told is kept in {}", logs.keep().display());
     }
     outcome
 }
 
 /// Everything in place, and nothing wrong yet.
-async fn build(kind: Kind, settings: &Settings) -> (Arc<World>, Vec<JoinHandle<()>>) {
-    let logs = tempfile::tempdir().unwrap();
+async fn build(kind: Kind, settings: &Settings, logs: &TempDir) -> (Arc<World>, Vec<JoinHandle<()>>) {
     let postgres = if kind == Kind::Postgres { Some(Postgres::start().await.unwrap()) } else { None };
-    let url = url(postgres.as_ref(), &logs);
+    let url = url(postgres.as_ref(), logs);
     let scene = Scene::set(&url).await;
     http(scene.sandbox, "POST", "/control/settings", SANDBOX).await;
     for catalogue in CATALOGUES {
@@ -156,7 +155,7 @@ async fn build(kind: Kind, settings: &Settings) -> (Arc<World>, Vec<JoinHandle<(
         settings: settings.clone(),
         to_sandbox: Proxy::start(scene.sandbox, chance(1)).await,
         scene,
-        logs,
+        logs: logs.path().to_owned(),
         book: Book::default(),
         wishes: Wishes::new(chance(2)),
         findings: Findings::default(),

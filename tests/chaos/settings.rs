@@ -30,6 +30,8 @@ pub(crate) struct Settings {
     pub(crate) kills: u64,
     /// On which databases.
     pub(crate) databases: Vec<Kind>,
+    /// The program of the replicas, where another build of it is to be tried.
+    pub(crate) binary: String,
 }
 
 impl Settings {
@@ -50,7 +52,8 @@ impl Settings {
         let seed = number("CHAOS_SEED").unwrap_or_else(|| rand::random_range(1..1_000_000));
         let refunds = number("CHAOS_REFUNDS").unwrap_or(refunds);
         let kills = number("CHAOS_KILLS").unwrap_or(kills);
-        Some(Self { full, seed, refunds, kills, databases })
+        let binary = variable("CHAOS_BINARY").unwrap_or_else(|| env!("CARGO_BIN_EXE_refunds").to_owned());
+        Some(Self { full, seed, refunds, kills, databases, binary })
     }
 
     /// The parts of a run: lease, refunds and kills of each.

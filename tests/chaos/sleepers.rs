@@ -31,7 +31,7 @@ pub(crate) struct Asleep {
 /// What a worker that just stopped had in its hand.
 pub(crate) async fn asleep(world: &World, worker: &str) -> Option<Asleep> {
     let restores = world.restores();
-    let log = std::fs::read_to_string(world.logs.path().join(format!("{worker}.log"))).unwrap();
+    let log = std::fs::read_to_string(world.logs.join(format!("{worker}.log"))).unwrap();
     let mut lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let stop = lines.rfind(|line| line["message"] == "stops at a crash point")?;
     let rows = world.database.rows(INTENT, [stop["trace_id"].as_str()?.into()]).await.ok()?;

@@ -32,11 +32,22 @@ pub(crate) struct Wish {
     pub(crate) sort: Sort,
 }
 
+impl Wish {
+    /// Whether a database that forgot it, after it was sent, learns of that when its caller repeats it.
+    ///
+    /// Where a provider does not name our keys, a repeat is a new refund to it. Of several on one order, what
+    /// one of them did in the forgotten time is to the others a refund made elsewhere: the guard may refuse
+    /// the repeat of the one for the room that it took itself.
+    fn is_findable(&self) -> bool {
+        self.provider.names_keys() && self.sort != Sort::Crowd
+    }
+}
+
 /// Draws wishes.
 pub(crate) struct Wishes {
     inner: Mutex<Inner>,
-    /// Whether only providers that name our keys are asked: their refunds can be lost and found.
-    keyed_only: AtomicBool,
+    /// Whether only such wishes are made as can be lost and found.
+    findable_only: AtomicBool,
 }
 
 struct Inner {
@@ -61,15 +72,15 @@ impl Wishes {
             CATALOGUES.iter().flat_map(|c| c.shut_codes.iter().map(|code| (c.provider, *code))).collect();
         shuffle(&mut shut, &mut chance);
         let inner = Inner { chance, number: 0, ready: VecDeque::new(), odd, shut };
-        Self { inner: Mutex::new(inner), keyed_only: AtomicBool::new(false) }
+        Self { inner: Mutex::new(inner), findable_only: AtomicBool::new(false) }
     }
 
     /// The next wish.
     pub(crate) fn next(&self) -> Wish {
-        let keyed_only = self.keyed_only.load(Ordering::SeqCst);
+        let findable_only = self.findable_only.load(Ordering::SeqCst);
         let mut inner = self.inner.lock().unwrap();
         loop {
-            let fits = |wish: &Wish| !keyed_only || wish.provider.names_keys();
+            let fits = |wish: &Wish| !findable_only || wish.is_findable();
             if let Some(place) = inner.ready.iter().position(fits) {
                 return inner.ready.remove(place).unwrap();
             }
@@ -77,9 +88,9 @@ impl Wishes {
         }
     }
 
-    /// Sets whether only providers that name our keys are asked.
-    pub(crate) fn ask_keyed_only(&self, keyed_only: bool) {
-        self.keyed_only.store(keyed_only, Ordering::SeqCst);
+    /// Sets whether only such wishes are made as can be lost and found.
+    pub(crate) fn make_findable_only(&self, findable_only: bool) {
+        self.findable_only.store(findable_only, Ordering::SeqCst);
     }
 
     /// One good order of each account whose provider is to show that it heeds our keys.

@@ -1,9 +1,9 @@
 //! What all parts of a run share.
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tempfile::TempDir;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
@@ -27,7 +27,7 @@ pub(crate) struct World {
     pub(crate) settings: Settings,
     pub(crate) scene: Scene,
     /// Where the processes write what they tell.
-    pub(crate) logs: TempDir,
+    pub(crate) logs: PathBuf,
     pub(crate) book: Book,
     pub(crate) wishes: Wishes,
     pub(crate) findings: Findings,
