@@ -36,8 +36,8 @@ const SANDBOX: &str = r#"{"hold_ms": 3000, "slow_ms": 500, "later_ms": 500, "rev
     "block_ms": 300, "reversal_ms": 3000, "refund_limit": 0, "token_limit": 0}"#;
 const TELL_EVERY: Duration = Duration::from_secs(10);
 const LOOK_EVERY: Duration = Duration::from_millis(200);
-/// A run that comes no further is a finding, not a run without end.
-const PART_MAX: Duration = Duration::from_mins(90);
+/// A run that comes no further for so long is a finding, not a run without end.
+const STILL_MAX: Duration = Duration::from_mins(10);
 
 /// What a run counted.
 #[derive(Debug, Default)]
@@ -215,13 +215,16 @@ async fn prove_keys(world: &Arc<World>) {
 
 /// Waits until so much has happened.
 async fn until_counted(world: &World, (refunds, kills): (u64, u64)) {
-    let (began, mut told) = (Instant::now(), Instant::now());
+    let (mut moved, mut told, mut before) = (Instant::now(), Instant::now(), (0, 0));
     loop {
         let now = (u64::try_from(world.book.acknowledged()).unwrap(), counted(&world.counts.kills));
         if now.0 >= refunds && now.1 >= kills {
             return;
         }
-        if began.elapsed() > PART_MAX {
+        if now != before {
+            (moved, before) = (Instant::now(), now);
+        }
+        if moved.elapsed() > STILL_MAX {
             let detail = format!("no further than {now:?} of {refunds} refunds and {kills} kills");
             return world.findings.add(Wrong::Stuck, detail);
         }

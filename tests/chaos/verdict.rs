@@ -15,7 +15,7 @@ use crate::world::World;
 use evidence::Evidence;
 
 /// How long a run may go on without any progress before what rests counts as stuck.
-const STILL_MAX: Duration = Duration::from_secs(45);
+const STILL_MAX: Duration = Duration::from_mins(1);
 /// How long it may go on in all.
 const SETTLE_MAX: Duration = Duration::from_mins(20);
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -26,17 +26,19 @@ const ANSWER_PATIENCE: Duration = Duration::from_mins(1);
 
 /// Waits until nothing moves any more that should.
 pub(crate) async fn settle(world: &Arc<World>) {
-    let (began, mut moved, mut before) = (Instant::now(), Instant::now(), (usize::MAX, 0));
+    let (began, mut moved, mut fewest) = (Instant::now(), Instant::now(), usize::MAX);
     let mut told = Instant::now();
     loop {
+        let gathering = Instant::now();
         let evidence = Evidence::gather(world).await;
+        let gathered = gathering.elapsed();
         let open = evidence.resting().len();
-        let events = evidence.tables.events.len();
         if open == 0 && world.reader.read(world).await.is_ok_and(|new| new == 0) {
             return;
         }
-        if (open, events) != before {
-            (before, moved) = ((open, events), Instant::now());
+        // What goes to and fro makes no progress, however much it does.
+        if open < fewest {
+            (fewest, moved) = (open, Instant::now());
         }
         if moved.elapsed() > STILL_MAX || began.elapsed() > SETTLE_MAX {
             return;
@@ -45,7 +47,8 @@ pub(crate) async fn settle(world: &Arc<World>) {
             told = Instant::now();
             eprintln!("chaos: {open} refunds are on their way");
         }
-        tokio::time::sleep(LOOK_EVERY).await;
+        // A long run has much to gather, which is not to be all that is done.
+        tokio::time::sleep(LOOK_EVERY + gathered).await;
     }
 }
 
