@@ -29,7 +29,7 @@ const REST: (Duration, Duration) = (Duration::from_millis(200), Duration::from_m
 const OVERSLEEP: (Duration, Duration) = (Duration::from_millis(500), Duration::from_millis(2_500));
 /// Of a hundred starts: those that kill themselves at a point, and those that stop.
 const KILL_TRAPS: u32 = 45;
-const STOP_TRAPS: u32 = 20;
+const STOP_TRAPS: u32 = 30;
 /// How often a point is passed before its trap springs, at most.
 const HITS_MAX: u32 = 60;
 

@@ -13,9 +13,9 @@ use crate::support::chance::Chance;
 
 /// Of a thousand draws: those for each provider's good orders, and then the others.
 const PLAIN: [(Provider, u32); 4] =
-    [(Provider::Afterpay, 270), (Provider::Moyasar, 240), (Provider::Worldline, 190), (Provider::Airalo, 40)];
+    [(Provider::Afterpay, 270), (Provider::Moyasar, 240), (Provider::Worldline, 190), (Provider::Airalo, 60)];
 const ODD_PAYMENT: u32 = 90;
-const ODD_ESIM: u32 = 20;
+const ODD_ESIM: u32 = 40;
 const CROWD: u32 = 30;
 const SHARED: u32 = 10;
 /// Wishes on one order of a crowd, and the part of it that each asks for: two of them fit.
