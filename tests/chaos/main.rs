@@ -18,6 +18,8 @@ mod faults;
 #[cfg(test)]
 mod findings;
 #[cfg(test)]
+mod logs;
+#[cfg(test)]
 mod postgres;
 #[cfg(test)]
 mod proxy;

@@ -8,14 +8,16 @@ use refunds::domain::timestamp::Timestamp;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use crate::book::Fate;
 use crate::callers;
+use crate::catalogue::provider_of;
 use crate::postgres::Stop;
 use crate::replicas::Order;
 use crate::support::process::Process;
+use crate::wishes::is_findable;
 use crate::world::World;
 
-/// How long a call that is under way may still come in.
-const IN_FLIGHT: Duration = Duration::from_secs(7);
+const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// How old the copy is.
 const AGE: Duration = Duration::from_secs(6);
 const DATABASE_NOW: &str = "SELECT (EXTRACT(EPOCH FROM clock_timestamp()) * 1000000)::BIGINT";
@@ -25,7 +27,9 @@ const DATABASE_NOW: &str = "SELECT (EXTRACT(EPOCH FROM clock_timestamp()) * 1000
 pub(crate) async fn restore(world: Arc<World>) {
     // What cannot be found again is for a person to sort out; here callers hold it back.
     world.wishes.make_findable_only(true);
-    tokio::time::sleep(IN_FLIGHT).await;
+    while owes_what_cannot_be_found(&world) {
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
     let postgres = world.postgres.as_ref().unwrap();
     let copied = Instant::now();
     let mut postgres = postgres.lock().await;
@@ -70,6 +74,12 @@ pub(crate) async fn restore(world: Arc<World>) {
     });
     futures::future::join_all(repeats).await;
     world.wishes.make_findable_only(false);
+}
+
+/// Whether a caller still asks for something that could not be found again.
+fn owes_what_cannot_be_found(world: &World) -> bool {
+    let owed = world.book.entries().into_iter().filter(|entry| entry.fate == Fate::Owed);
+    owed.into_iter().any(|entry| !is_findable(provider_of(&entry.request.account), &entry.sort))
 }
 
 fn accounts(world: &World, variables: &[(String, String)]) -> Vec<(String, String)> {

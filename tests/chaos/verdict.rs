@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use crate::book::Fate;
 use crate::callers;
 use crate::findings::Wrong;
+use crate::logs;
 use crate::world::World;
 use evidence::Evidence;
 
@@ -58,6 +59,7 @@ pub(crate) async fn judge(world: &Arc<World>) {
     let read_before = world.reader.seen().await;
     let evidence = Evidence::gather(world).await;
     while world.reader.read(world).await.is_ok_and(|new| new > 0) {}
+    logs::judge(world);
     evidence.nothing_is_lost(world);
     evidence.nothing_is_doubled(world).await;
     evidence.nothing_is_over(world);

@@ -32,15 +32,13 @@ pub(crate) struct Wish {
     pub(crate) sort: Sort,
 }
 
-impl Wish {
-    /// Whether a database that forgot it, after it was sent, learns of that when its caller repeats it.
-    ///
-    /// Where a provider does not name our keys, a repeat is a new refund to it. Of several on one order, what
-    /// one of them did in the forgotten time is to the others a refund made elsewhere: the guard may refuse
-    /// the repeat of the one for the room that it took itself.
-    fn is_findable(&self) -> bool {
-        self.provider.names_keys() && self.sort != Sort::Crowd
-    }
+/// Whether a database that forgot such a wish, after it was sent, learns of that when its caller repeats it.
+///
+/// Where a provider does not name our keys, a repeat is a new refund to it. Of several on one order, what
+/// one of them did in the forgotten time is to the others a refund made elsewhere: the guard may refuse the
+/// repeat of the one for the room that it took itself.
+pub(crate) fn is_findable(provider: Provider, sort: &Sort) -> bool {
+    provider.names_keys() && *sort != Sort::Crowd
 }
 
 /// Draws wishes.
@@ -80,7 +78,7 @@ impl Wishes {
         let findable_only = self.findable_only.load(Ordering::SeqCst);
         let mut inner = self.inner.lock().unwrap();
         loop {
-            let fits = |wish: &Wish| !findable_only || wish.is_findable();
+            let fits = |wish: &Wish| !findable_only || is_findable(wish.provider, &wish.sort);
             if let Some(place) = inner.ready.iter().position(fits) {
                 return inner.ready.remove(place).unwrap();
             }
