@@ -47,6 +47,10 @@ deploy:
 e2e:
     .ci/run e2e
 
+# Kills, stops, cuts and restores of everything, at length; CHAOS=short in minutes, CHAOS_SEED replays a draw.
+chaos:
+    CHAOS=${CHAOS:-full} .ci/run chaos
+
 # Accept the inline snapshots and generated pages that tests would write.
 update:
     UPDATE_DOCS=1 INSTA_UPDATE=always cargo test

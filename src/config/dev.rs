@@ -173,7 +173,7 @@ mod tests {
         assert!(config.database.migrate_on_start);
         assert!(config.database.url.expose_secret().starts_with("sqlite:/"));
         assert_eq!(config.callers.default_caller().unwrap().name, CALLER);
-        assert_eq!(config.testing, Testing { kill_at: Some("after_intent".into()), kill_after_hits: 1 });
+        assert_eq!(config.testing, Testing { kill_at: Some("after_intent".into()), ..Testing::default() });
         assert_eq!(config.accounts.len(), ACCOUNTS.len());
         for Account { name, merchant, secret, .. } in ACCOUNTS {
             let account = &config.accounts[name];

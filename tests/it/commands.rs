@@ -89,6 +89,10 @@ async fn a_configuration_is_checked_without_touching_anything() {
     for (fault, told) in [
         (("REFUNDS__DISPATCH__POLL_MS", "0"), "dispatch.poll_ms"),
         ((KILL_AT, "before_breakfast"), "testing.kill_at: must be one of after_create, after_claim"),
+        (
+            ("REFUNDS__TESTING__STOP_AT", "at_noon"),
+            "testing.stop_at: must be one of after_create, after_claim",
+        ),
         (("REFUNDS__TELEMETRY__LOG_FILTER", "info,="), "log filter"),
         (("REFUNDS__ACCOUNTS__AFTERPAY__MERCHANT", "a:b"), "merchant"),
         (("REFUNDS__ACCOUNTS__AFTERPAY__PROVIDER", "nobody"), "accounts.afterpay.provider"),

@@ -1,5 +1,5 @@
-//! A reader of all events by their place among all, at any replica: no place is missing, none comes twice, and
-//! each refund's events come in order.
+//! A reader of all events by their place among all, at any replica: no place is missing, none comes twice,
+//! and each refund's events come in order.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -151,7 +151,7 @@ fn with_name_open(url: &str) -> String {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the search path is where programs are found")]
-pub(super) fn binaries() -> Option<PathBuf> {
+pub(crate) fn binaries() -> Option<PathBuf> {
     let said = Command::new("pg_config").arg("--bindir").output().ok();
     let said = said.map(|out| PathBuf::from(String::from_utf8_lossy(&out.stdout).trim()));
     let mut installed: Vec<PathBuf> = fs::read_dir("/usr/lib/postgresql")
@@ -169,14 +169,14 @@ pub(super) fn binaries() -> Option<PathBuf> {
 }
 
 /// A directory with a new cluster in it, and the user that its server runs as.
-pub(super) struct Cluster {
-    pub(super) directory: PathBuf,
+pub(crate) struct Cluster {
+    pub(crate) directory: PathBuf,
     user: Option<(u32, u32)>,
 }
 
 impl Cluster {
     /// Makes one with the programs of `binaries`.
-    pub(super) fn made(binaries: &Path) -> Result<Self, String> {
+    pub(crate) fn made(binaries: &Path) -> Result<Self, String> {
         let directory = tempfile::tempdir().map_err(|e| e.to_string())?.keep();
         // The server refuses to run as root.
         let user = if fs::metadata(&directory).map_err(|e| e.to_string())?.uid() == 0 {
@@ -218,7 +218,8 @@ impl Cluster {
         format!("postgres://postgres@localhost/{{}}?host={}", self.directory.display())
     }
 
-    fn command(&self, program: PathBuf) -> Command {
+    /// A program that runs as the server does.
+    pub(crate) fn command(&self, program: PathBuf) -> Command {
         let mut command = Command::new(program);
         command.current_dir(&self.directory).env_remove("PGDATA");
         if let Some((uid, gid)) = self.user {
