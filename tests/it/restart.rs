@@ -30,7 +30,7 @@ const PATIENT: &[(&str, &str)] = &[
     ("REFUNDS__ACCOUNTS__WORLDLINE__TIMEOUTS__READ_MS", "30000"),
 ];
 /// How long another replica waits for who is killed, and for who is not: long enough for a slow machine.
-const LEASES_MS: [&str; 2] = ["3000", "15000"];
+const LEASES_MS: [&str; 2] = ["6000", "20000"];
 /// Looks at an undecided refund after which nothing new will come of it.
 const LOOKS: usize = 3;
 

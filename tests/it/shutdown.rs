@@ -26,7 +26,7 @@ use super::support::{on_every_app, on_every_url};
 /// The names that health knows.
 const NAMES: [&str; 2] = ["", "refunds.v1.RefundService"];
 /// How long the service still answers after it said that it goes.
-const DRAIN_DELAY: (&str, &str) = ("REFUNDS__SERVER__DRAIN_DELAY_MS", "500");
+const DRAIN_DELAY: (&str, &str) = ("REFUNDS__SERVER__DRAIN_DELAY_MS", "2000");
 
 fn health(address: &str) -> HealthClient<Channel> {
     HealthClient::new(Endpoint::from_shared(address.to_owned()).unwrap().connect_lazy())

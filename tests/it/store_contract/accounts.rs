@@ -102,6 +102,54 @@ on_every_store! {
         assert_eq!(waiting.state.wait(), Some(Wait::Breaker));
     }
 
+    async fn what_one_replica_learns_of_an_account_all_obey(db: &TestDatabase) {
+        let (store, replica) = (db.store(), db.replica().await);
+        let account = account("shop-au");
+        for order in ["1", "2", "3", "4"] {
+            accept(&*store, payment(&account.identity, order, 100)).await;
+        }
+        let mut trouble = step(&account, &claim(&*store, "one", &account).await[0].members[0].lease, None);
+        trouble.signals = vec![Signal::Trouble; 3];
+        apply(&*store, trouble, &account).await;
+        db.clock.advance(LEASE);
+        assert!(LEASE < account.admission.breaker_open);
+        assert_eq!(claim(&*replica, "two", &account).await, [], "the breaker is open for all");
+        db.clock.advance(account.admission.breaker_open);
+        // One probe in all, whoever comes first.
+        let (asks_one, asks_two) = (ask("one", &account, 4), ask("two", &account, 4));
+        let (one, two) = tokio::join!(store.claim(&asks_one), replica.claim(&asks_two));
+        let probes: Vec<_> = one.unwrap().into_iter().chain(two.unwrap()).collect();
+        assert_eq!(probes.iter().map(|claimed| claimed.probe).collect::<Vec<_>>(), [true]);
+        let mut healthy = step(&account, &probes[0].members[0].lease, None);
+        healthy.signals = vec![Signal::Healthy];
+        apply(&*replica, healthy, &account).await;
+        assert_eq!(claim(&*store, "one", &account).await.len(), 4, "closed for all");
+    }
+
+    async fn resends_of_all_replicas_spend_one_budget(db: &TestDatabase) {
+        let (store, replica) = (db.store(), db.replica().await);
+        let mut account = account("shop-au");
+        account.admission.retry_tokens_max = account.admission.retry_cost;
+        for order in ["1", "2"] {
+            accept(&*store, payment(&account.identity, order, 100)).await;
+        }
+        let claimed = claim(&*store, "one", &account).await;
+        for sent in &claimed {
+            let lease = &sent.members[0].lease;
+            let attempt = begin(&*store, lease, &account).await;
+            let (delay, overdue_after) = (Duration::ZERO, Duration::from_hours(1));
+            let lost = Change::Unanswered { delay, overdue_after };
+            apply(&*store, outcome(db, &account, lease, attempt, lost), &account).await;
+        }
+        let claimed = claim(&*store, "one", &account).await;
+        let [one, two] = [&claimed[0].members[0].lease, &claimed[1].members[0].lease];
+        let resend = || intent(AttemptKind::Resend);
+        assert!(matches!(begin_one(&*store, one, &resend(), &account).await.unwrap(), Begun::Go(_)));
+        let begun = begin_one(&*replica, two, &resend(), &account).await.unwrap();
+        let Begun::Stay(waiting) = begun else { panic!("the budget is not one: {begun:?}") };
+        assert_eq!(waiting.state.wait(), Some(Wait::Backoff));
+    }
+
     async fn a_worker_that_lost_its_lease_tells_the_account_nothing(db: &TestDatabase) {
         let store = db.store();
         let account = account("shop-au");

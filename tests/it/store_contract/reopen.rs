@@ -2,14 +2,17 @@
 
 use std::time::{Duration, Instant};
 
+use refunds::domain::admission::Rate;
 use refunds::domain::timestamp::Timestamp;
+use refunds::service::{Clock, SystemClock};
 use refunds::store::sql::{Options, SqlStore};
 use refunds::store::{Error, Store};
+use sea_orm::{ConnectionTrait, DbBackend, Statement};
 
-use super::{LEASE, accept, begin, claim_one};
+use super::{LEASE, accept, begin, claim, claim_one};
 use crate::support::database::{Kind, TestDatabase};
-use crate::support::on_every_database;
 use crate::support::samples::{account, payment};
+use crate::support::{on_every_database, on_postgres};
 
 #[tokio::test]
 async fn a_second_process_on_a_sqlite_file_is_refused() {
@@ -26,7 +29,7 @@ async fn leases_of_an_earlier_process_are_taken_over_at_once_on_sqlite() {
     let lease = claim_one(&*db.store(), &account).await;
     begin(&*db.store(), &lease, &account).await;
     let db = db.reopened().await;
-    let taken = super::claim(&*db.store(), "next", &account).await;
+    let taken = claim(&*db.store(), "next", &account).await;
     assert_eq!(taken.len(), 1);
     assert!(taken[0].taken_over);
     assert!(taken[0].members[0].lease.token > lease.token);
@@ -76,6 +79,38 @@ on_every_database! {
         let (first, second) = (store.now().await.unwrap(), store.now().await.unwrap());
         assert!(first <= second);
         assert!(first > Timestamp::parse_rfc3339("2025-01-01T00:00:00Z").unwrap());
+        store.close().await.unwrap();
+    }
+}
+
+on_postgres! {
+    async fn the_clock_of_the_database_decides_and_not_a_replicas(db: &TestDatabase) {
+        // A clock of the database's that is an hour ahead of every replica's.
+        db.execute(
+            "CREATE SCHEMA ahead;
+             CREATE FUNCTION ahead.clock_timestamp() RETURNS timestamptz LANGUAGE sql
+                 AS $$ SELECT pg_catalog.clock_timestamp() + interval '1 hour' $$;
+             DO $$ BEGIN
+                 EXECUTE format('ALTER DATABASE %I SET search_path = ahead, pg_catalog, public',
+                     current_database());
+             END $$",
+        )
+        .await
+        .unwrap();
+        let store = SqlStore::connect(&db.url, Options::default()).await.unwrap();
+        let ahead = SystemClock.now().plus(Duration::from_mins(59));
+        assert!(store.now().await.unwrap() > ahead);
+        let account = account("shop-au");
+        assert!(accept(&store, payment(&account.identity, "1", 1)).await.create_time > ahead);
+        assert!(claim(&store, "worker", &account).await[0].now > ahead);
+        let rate = Rate::of_lookups("bucket".to_owned(), Duration::from_mins(5));
+        assert_eq!(store.spend(&rate).await.unwrap(), None);
+        let raw = db.raw().await;
+        let sql = "SELECT next_free_us FROM rate_budgets";
+        let row = raw.query_one_raw(Statement::from_string(DbBackend::Postgres, sql)).await.unwrap().unwrap();
+        let next_free = Timestamp::from_micros(row.try_get("", "next_free_us").unwrap());
+        assert!(next_free > ahead.plus(rate.every));
+        raw.close().await.unwrap();
         store.close().await.unwrap();
     }
 }

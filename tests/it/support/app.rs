@@ -27,7 +27,7 @@ use super::sandbox::TestSandbox;
 use super::url::TestUrl;
 
 /// How long a refund may take to come to where a test wants it.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
 /// The rest between two looks.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 

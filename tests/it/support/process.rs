@@ -23,7 +23,7 @@ use super::app::{request, with_token};
 use super::sandbox::posts;
 
 /// How long a process may take to listen or to end, and a refund to succeed.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(40);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
 /// The rest between two looks: several may be looking at once.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// The token of the caller in the callers file, and its SHA-256.
