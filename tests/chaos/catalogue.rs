@@ -37,7 +37,7 @@ pub(crate) struct Catalogue {
 
 /// Why the codes of `lies` are not used: the provider breaks its word, and no rule can see through it.
 ///
-/// 60 to 63: it doubles or forgets what its key is to keep single, so that one send again after a crash is a
+/// 60 to 65: it doubles or forgets what its key is to keep single, so that one send again after a crash is a
 /// second effect. Moyasar 23: it refuses what it took. Airalo 11: it takes the others of a call that it
 /// refuses, so that going alone takes them twice.
 const _LIES: () = ();
@@ -86,10 +86,10 @@ const MOYASAR: Catalogue = Catalogue {
     ],
     may_wait: &["88"],
     shut_codes: &[
-        "16", "26", "53", "54", "55", "56", "57", "58", "59", "64", "65", "71", "73", "74", "79", "83", "84",
-        "86", "87", "92", "93", "95", "96", "98", "99",
+        "16", "26", "53", "54", "55", "56", "57", "58", "59", "71", "73", "74", "79", "83", "84", "86", "87",
+        "92", "93", "95", "96", "98", "99",
     ],
-    lies: &["23", "60", "61", "62", "63"],
+    lies: &["23", "60", "61", "62", "63", "64", "65"],
 };
 
 const WORLDLINE: Catalogue = Catalogue {

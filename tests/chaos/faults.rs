@@ -22,7 +22,7 @@ const AWAY: (Duration, Duration) = (Duration::ZERO, Duration::from_secs(2));
 
 /// A fault, and how often it comes in all.
 const FAULTS: &[(Fault, u32)] = &[
-    (Fault::Kill, 45),
+    (Fault::Kill, 30),
     (Fault::KillTwo, 8),
     (Fault::Stop, 10),
     (Fault::CutAnswers, 8),

@@ -31,7 +31,7 @@ const OVERSLEEP: (Duration, Duration) = (Duration::from_millis(500), Duration::f
 const KILL_TRAPS: u32 = 45;
 const STOP_TRAPS: u32 = 30;
 /// How often a point is passed before its trap springs, at most.
-const HITS_MAX: u32 = 60;
+const HITS_MAX: u32 = 25;
 
 /// What a replica is told to suffer.
 pub(crate) enum Order {

@@ -75,6 +75,12 @@ impl<'a> Desk<'a> {
         due.retain(|row| may_go(row.refund.state.kind(), claimable));
         due.sort_by_key(precedence);
         if claimable == Claimable::Probe {
+            // A look does not tell that sends are taken again: many that are due must not keep the send from
+            // being tried that does.
+            due.sort_by_key(|row| {
+                let kind = row.refund.state.kind();
+                (kind != StateKind::Sending, kind != StateKind::Pending)
+            });
             let run_out = due.iter().filter(|row| row.refund.state.kind() == StateKind::Sending).count();
             due.truncate(run_out.saturating_add(1));
         }

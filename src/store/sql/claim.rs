@@ -27,6 +27,8 @@ const SENDING: &str = "state = 'sending'";
 const NOT_SENDING: &str = "state <> 'sending'";
 const STARTED: &str = "state <> 'pending' AND state <> 'sending'";
 const PENDING: &str = "state = 'pending'";
+/// The same, for those who go by their due time.
+const UNSENT: &str = "(state = 'pending')";
 
 /// Leases what is due: first SENDING refunds whose worker is gone, then what each account's state allows.
 pub(super) async fn claim(tx: &Tx, ask: &ClaimAsk) -> Result<(Vec<Claimed>, Wakes), Fault> {
@@ -121,7 +123,7 @@ async fn candidates(tx: &Tx, desks: &[Desk<'_>], now: Timestamp) -> Result<Vec<R
             Claimable::All if desk.fills_calls(now) => &[(each, STARTED), (batch::CANDIDATES_MAX, PENDING)],
             Claimable::All => &[(each, NOT_SENDING)],
             Claimable::Started => &[(each, STARTED)],
-            Claimable::Probe => &[(one, NOT_SENDING)],
+            Claimable::Probe => &[(one, UNSENT), (one, STARTED)],
             Claimable::Nothing => &[],
         };
         for (limit, which) in wanted {

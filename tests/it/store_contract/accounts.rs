@@ -50,6 +50,29 @@ on_every_store! {
         assert_eq!(claim(&*store, "worker", &account).await.len(), 3);
     }
 
+    async fn an_account_is_probed_by_what_was_never_sent_before_what_is_in_doubt(db: &TestDatabase) {
+        let store = db.store();
+        let account = account("shop-au");
+        let in_doubt = accept(&*store, payment(&account.identity, "1", 100)).await;
+        let lease = claim_one(&*store, &account).await;
+        let attempt = begin(&*store, &lease, &account).await;
+        let unanswered = Change::Unanswered { delay: Duration::ZERO, overdue_after: Duration::from_hours(1) };
+        let mut blocked = outcome(db, &account, &lease, attempt, unanswered);
+        blocked.signals = vec![Signal::Block(BlockCause::Permission)];
+        apply(&*store, blocked, &account).await;
+        let unsent = accept(&*store, payment(&account.identity, "2", 100)).await;
+
+        db.clock.advance(account.admission.probe_base);
+        let probe = claim(&*store, "worker", &account).await.remove(0);
+        assert_eq!((probe.probe, probe.members[0].refund.id), (true, unsent.id));
+        let rests = Change::Wait { wait: Wait::Backoff, delay: Duration::from_hours(1) };
+        apply(&*store, step(&account, &probe.members[0].lease, Some(rests)), &account).await;
+        // While that one rests the other is looked at.
+        db.clock.advance(LEASE);
+        let probe = claim(&*store, "worker", &account).await.remove(0);
+        assert_eq!((probe.probe, probe.members[0].refund.id), (true, in_doubt.id));
+    }
+
     async fn what_may_not_be_sent_any_more_is_handed_out_however_its_account_stands(db: &TestDatabase) {
         let store = db.store();
         let account = account("shop-au");
