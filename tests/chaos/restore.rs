@@ -63,7 +63,7 @@ pub(crate) async fn restore(world: Arc<World>) {
         owed.len(),
         told.lines().next().unwrap_or("")
     );
-    // Callers held back what could not be found again, so that no repeat was taken before: the operator resumes.
+    // Callers held back what could not be found again, so that no repeat was taken before: as an operator.
     world.database.rows(RESUME, []).await.unwrap();
     for replica in &world.replicas {
         replica.order(Order::Go);
