@@ -31,7 +31,7 @@ const OVERSLEEP: (Duration, Duration) = (Duration::from_millis(500), Duration::f
 const KILL_TRAPS: u32 = 45;
 const STOP_TRAPS: u32 = 30;
 /// How often a point is passed before its trap springs, at most.
-const HITS_MAX: u32 = 25;
+const HITS_MAX: u32 = 60;
 
 /// What a replica is told to suffer.
 pub(crate) enum Order {
@@ -240,7 +240,7 @@ async fn start(world: &World, slot: usize, worker: &str, chance: &mut Chance) ->
     let (draw, hits) = (chance.below(100), 1 + chance.below(HITS_MAX));
     let point = Point::ALL[usize::try_from(chance.below(u32::try_from(Point::ALL.len()).unwrap())).unwrap()];
     let mut set = |key: &str, value: &str| variables.push((key.to_owned(), value.to_owned()));
-    let kills = world.may_kill() && draw < KILL_TRAPS;
+    let kills = world.is_faulty() && draw < KILL_TRAPS;
     let sleeps = world.is_faulty() && !kills && draw < KILL_TRAPS + STOP_TRAPS;
     if kills {
         set(KILL_AT, point.name());

@@ -99,7 +99,8 @@ impl World {
         self.faulty.load(Ordering::SeqCst)
     }
 
-    /// Whether a kill is due: kills keep pace with refunds, so that work is done between them.
+    /// Whether a kill from outside is due: they keep pace with refunds, so that work is done between them and
+    /// traps have time to spring.
     pub(crate) fn may_kill(&self) -> bool {
         let (refunds, kills) = (self.settings.refunds, self.settings.kills);
         let done = u64::try_from(self.book.acknowledged()).unwrap();
