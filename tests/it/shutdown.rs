@@ -26,7 +26,9 @@ use super::support::{on_every_app, on_every_url};
 /// The names that health knows.
 const NAMES: [&str; 2] = ["", "refunds.v1.RefundService"];
 /// How long the service still answers after it said that it goes.
-const DRAIN_DELAY: (&str, &str) = ("REFUNDS__SERVER__DRAIN_DELAY_MS", "2000");
+const DRAIN_DELAY: (&str, &str) = ("REFUNDS__SERVER__DRAIN_DELAY_MS", "500");
+/// Long enough for two calls on a slow machine.
+const LONG_DRAIN_DELAY: (&str, &str) = ("REFUNDS__SERVER__DRAIN_DELAY_MS", "3000");
 
 fn health(address: &str) -> HealthClient<Channel> {
     HealthClient::new(Endpoint::from_shared(address.to_owned()).unwrap().connect_lazy())
@@ -168,7 +170,7 @@ on_every_url! {
     async fn a_call_in_flight_finishes_and_is_recorded_and_nothing_is_sent_twice(url: &str) {
         let scene = Scene::set(url).await;
         http(scene.sandbox, "POST", "/control/settings", r#"{"slow_ms": 1500}"#).await;
-        let (mut service, address) = scene.serve(&[DRAIN_DELAY]).await;
+        let (mut service, address) = scene.serve(&[LONG_DRAIN_DELAY]).await;
         let mut watch = watch(&format!("http://{address}"), "").await;
         until(&mut watch, ServingStatus::Serving).await;
         let id = create(&address, "r1", "9942001").await.unwrap().refund.unwrap().refund_id;
