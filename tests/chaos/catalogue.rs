@@ -205,6 +205,8 @@ pub(crate) fn account_variables(scene: &[(String, String)], sandbox: SocketAddr)
             }
             if catalogue.provider == Provider::Airalo {
                 set("RATE__PER_MS", "200");
+                // A long run has hundreds in doubt for ever, which are not to look past what waits for a look.
+                set("AIRALO__LOOKUP_RATE__REQUESTS", "500");
                 set("AIRALO__EGRESS", account);
             }
         }
