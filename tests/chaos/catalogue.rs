@@ -205,7 +205,7 @@ pub(crate) fn account_variables(scene: &[(String, String)], sandbox: SocketAddr)
             }
             if catalogue.provider == Provider::Airalo {
                 set("RATE__PER_MS", "200");
-                // A long run has hundreds in doubt for ever, which are not to look past what waits for a look.
+                // A long run has hundreds in doubt for ever, whose looks must leave room for others.
                 set("AIRALO__LOOKUP_RATE__REQUESTS", "500");
                 set("AIRALO__EGRESS", account);
             }
