@@ -27,7 +27,8 @@ pub(crate) struct Catalogue {
     pub(crate) shut: &'static str,
     /// Codes of orders that end.
     pub(crate) odd_codes: &'static [&'static str],
-    /// Of those, what a crash may leave open for ever: the provider takes back what nobody saw.
+    /// Of those, what a fault may leave open for ever: the provider takes back what nobody saw, or knows of no
+    /// order when it is looked for, which is no absence.
     pub(crate) may_wait: &'static [&'static str],
     /// Codes of orders that need not end.
     pub(crate) shut_codes: &'static [&'static str],
@@ -52,7 +53,7 @@ const AFTERPAY: Catalogue = Catalogue {
         "27", "28", "29", "30", "31", "32", "33", "40", "41", "42", "43", "44", "45", "46", "47", "48", "49",
         "50", "51", "52", "53", "54", "55", "56", "57", "58", "59", "70", "72",
     ],
-    may_wait: &[],
+    may_wait: &["72"],
     shut_codes: &["26", "71", "73", "74", "80", "81", "82", "83", "84", "85", "86"],
     lies: &["60", "61", "62", "63"],
 };
@@ -84,7 +85,7 @@ const MOYASAR: Catalogue = Catalogue {
         "48", "49", "50", "51", "52", "70", "72", "75", "80", "81", "82", "85", "88", "89", "90", "91", "94",
         "97",
     ],
-    may_wait: &["88"],
+    may_wait: &["72", "88"],
     shut_codes: &[
         "16", "26", "53", "54", "55", "56", "57", "58", "59", "71", "73", "74", "79", "83", "84", "86", "87",
         "92", "93", "95", "96", "98", "99",
@@ -104,7 +105,7 @@ const WORLDLINE: Catalogue = Catalogue {
         "55", "56", "57", "58", "59", "64", "65", "66", "67", "68", "70", "72", "75", "77", "78", "87", "88",
         "89", "91", "92", "93", "94", "95",
     ],
-    may_wait: &["77", "78"],
+    may_wait: &["72", "77", "78"],
     shut_codes: &[
         "04", "09", "10", "26", "69", "71", "73", "74", "76", "79", "80", "81", "82", "83", "84", "85", "86",
         "90", "96", "97", "98", "99",
