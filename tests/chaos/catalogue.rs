@@ -27,8 +27,8 @@ pub(crate) struct Catalogue {
     pub(crate) shut: &'static str,
     /// Codes of orders that end.
     pub(crate) odd_codes: &'static [&'static str],
-    /// Of those, what a fault may leave open for ever: the provider takes back what nobody saw, or knows of no
-    /// order when it is looked for, which is no absence.
+    /// Of those, what a fault may leave open for ever: the provider takes back what nobody saw, or knows of
+    /// no order when it is looked for, which is no absence.
     pub(crate) may_wait: &'static [&'static str],
     /// Codes of orders that need not end.
     pub(crate) shut_codes: &'static [&'static str],
