@@ -258,12 +258,19 @@ impl Bank {
         }
     }
 
-    /// Whether the provider came to an end with a refund that it took: by its word nothing is open.
+    /// Whether the provider came to an end with a refund that it took, and shows it when it is looked at.
     pub(crate) fn is_decided(&self, refund: &Refund) -> bool {
         let Some(key) = order_of(refund) else { return self.moved(refund).is_some() };
         let transactions = self.orders.get(&key).into_iter().flat_map(|order| &order.transactions);
         let mut ours = transactions.filter(|made| made.refund == refund.id).peekable();
-        ours.peek().is_some() && ours.all(|made| !matches!(made.stands(), Stand::Registered(..)))
+        // Afterpay's payments show no refund that was refused: an answer alone tells of it.
+        let shows_refusals = refund.identity.provider != ProviderKind::Afterpay;
+        let is_shown = |made: &Transaction| match made.stands() {
+            Stand::Done => true,
+            Stand::Registered(..) => false,
+            Stand::Refused => shows_refusals,
+        };
+        ours.peek().is_some() && ours.all(is_shown)
     }
 
     /// How much the provider gave back for a refund; `None` if nothing.
