@@ -10,18 +10,17 @@ use crate::domain::id::AttemptId;
 use crate::domain::refund::{Change, Refund, Wait};
 use crate::provider::Unready;
 use crate::store::{self, AttemptRecord, Held, Lease, Member, Record, Recorded};
-use crate::telemetry::{Chain, spans};
+use crate::telemetry::spans;
 
 use super::looking::Look;
 use super::outcome;
+use super::trouble::Trouble;
 use super::worker::{Stop, Worker, trace_id};
 
 /// How long an answer is tried to be recorded while the store is away; then the lease's end decides.
 const RECORD_TRIES_MAX: u32 = 120;
 /// The rest between two tries.
 const RECORD_REST: Duration = Duration::from_millis(500);
-/// The first try that failed is told, and each so many-th after it.
-const RECORD_TOLD_EVERY: u32 = 20;
 /// Ends of a round trip that make its attempt's span an error. A decline is an answer, a silence is none.
 const FAILED: &[&str] = &["unknown", "not_sent", "blocked", "nothing_learned"];
 
@@ -181,17 +180,17 @@ impl Worker {
     /// moment; the fencing token makes a late try harmless.
     async fn record(&self, record: Record) -> Result<Vec<Recorded>, Stop> {
         let mut tries = 0;
+        let mut trouble = Trouble::new("an answer waits");
         loop {
             match self.parts.store.record(record.clone(), &self.line.account).await {
                 Ok(recorded) => {
+                    trouble.ends();
                     log_alarms(&record.signals);
                     log_step(&recorded, &record, self.claimed.members.len() > 1);
                     return Ok(recorded);
                 }
                 Err(error @ store::Error::Away { .. }) if tries < RECORD_TRIES_MAX => {
-                    if tries % RECORD_TOLD_EVERY == 0 {
-                        tracing::warn!(error = %Chain(&error), tries, "the store is away, an answer waits");
-                    }
+                    trouble.goes_on(&error);
                     tries += 1;
                     tokio::time::sleep(RECORD_REST).await;
                 }

@@ -23,7 +23,7 @@ impl Trouble {
     pub(super) fn goes_on(&mut self, error: &store::Error) {
         if self.rounds.is_multiple_of(TOLD_EVERY) {
             let (what, rounds) = (self.what, self.rounds);
-            tracing::warn!(error = %Chain(error), what, rounds, "the store is away, the engine rests");
+            tracing::warn!(error = %Chain(error), what, rounds, "the store is away");
         }
         self.rounds = self.rounds.saturating_add(1);
     }

@@ -147,7 +147,7 @@ impl Airalo {
 
     async fn post_refund(&self, url: Url, form: Form, resend_count: u32, token: &Arc<Token>) -> Exchange {
         let keep = classify::KEPT_HEADERS;
-        let mut call = Call::get(url, "/v2/refund", &token.credentials, self.read, keep);
+        let mut call = Call::new(url, "/v2/refund", &token.credentials, self.read, keep);
         call.headers.insert(URL_HEADER, self.url_header.clone());
         let call = call.posting(&form.media_type, form.body, resend_count);
         self.exchange(call, token).await
@@ -159,7 +159,7 @@ impl Airalo {
             .append_pair("include", "sims,status")
             .append_pair("limit", &orders::PAGE_ORDERS_MAX.to_string());
         let keep = classify::KEPT_HEADERS;
-        let call = Call::get(url, "/v2/orders", &token.credentials, self.lookup_read, keep);
+        let call = Call::new(url, "/v2/orders", &token.credentials, self.lookup_read, keep);
         self.exchange(call, token).await
     }
 }

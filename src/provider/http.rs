@@ -65,8 +65,8 @@ pub struct Call<'a> {
 }
 
 impl<'a> Call<'a> {
-    /// A read of JSON.
-    pub fn get(
+    /// A call that wants JSON: a read, unless it is [`posting`](Self::posting).
+    pub fn new(
         url: Url,
         url_template: &'static str,
         credentials: &Credentials,

@@ -151,7 +151,7 @@ impl Provider for Moyasar {
         let Ok(body) = wire::refund_request(refund, payment) else {
             return Answer::unsent(1, "the request could not be written");
         };
-        let call = Call::get(url, SEND_TEMPLATE, &self.credentials, self.read, classify::KEPT_HEADERS);
+        let call = Call::new(url, SEND_TEMPLATE, &self.credentials, self.read, classify::KEPT_HEADERS);
         let exchange = self.http.exchange(call.posting(JSON, body, resend_count)).await;
         match exchange.outcome {
             Outcome::Answered(reply) => classify::answer(&reply, refund, payment, &self.credentials),
@@ -173,7 +173,7 @@ impl Provider for Moyasar {
         };
         let (read, keep) = (self.lookup_read, classify::KEPT_HEADERS);
         let exchange =
-            self.http.exchange(Call::get(url, LOOKUP_TEMPLATE, &self.credentials, read, keep)).await;
+            self.http.exchange(Call::new(url, LOOKUP_TEMPLATE, &self.credentials, read, keep)).await;
         match exchange.outcome {
             Outcome::Answered(reply) => classify::lookup_answer(&reply, refund, payment, &self.credentials),
             Outcome::NotConnected | Outcome::Broken(_) => {

@@ -205,7 +205,7 @@ impl Worldline {
         resend_count: u32,
     ) -> Exchange {
         let (credentials, keep) = (pass.credentials(), classify::KEPT_HEADERS);
-        let mut call = Call::get(url, SEND_TEMPLATE, credentials, self.read, keep);
+        let mut call = Call::new(url, SEND_TEMPLATE, credentials, self.read, keep);
         if let Some(name) = &self.request_id_header {
             // The text of a UUID goes into any header.
             call.headers
@@ -218,7 +218,7 @@ impl Worldline {
 
     async fn get_order(&self, url: Url, pass: &Pass) -> Exchange {
         let (credentials, keep) = (pass.credentials(), classify::KEPT_HEADERS);
-        let call = Call::get(url, LOOKUP_TEMPLATE, credentials, self.lookup_read, keep);
+        let call = Call::new(url, LOOKUP_TEMPLATE, credentials, self.lookup_read, keep);
         let exchange = self.http.exchange(call).await;
         self.heed(pass, &exchange);
         exchange

@@ -2,7 +2,7 @@
 //! nothing.
 //!
 //! Texts: the provider's published map of status codes of 2015, which agrees with its page "Status codes" as
-//! far as that page shows. Marks are those of the meaning: `\[doc]` where the page names the code's group.
+//! far as that page shows. Marks are those of the meaning: `[doc]` where the page names the code's group.
 
 use super::super::assumption::Mark;
 use crate::domain::reason::FailureReason;

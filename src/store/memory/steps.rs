@@ -83,8 +83,7 @@ impl World {
             self.tell_account(&record.signals, account, now);
             let ended = steps.iter().map(|(before, _)| before);
             if let Some((bucket, until)) = next_slot(&record.signals, ended, account, now) {
-                let next_free = self.buckets.entry(bucket).or_insert(until);
-                *next_free = (*next_free).max(until);
+                self.put_off_bucket(bucket, until);
             }
         }
         for (before, after) in steps {
@@ -184,10 +183,14 @@ impl World {
         let state = state.observe(signals, &account.admission, now);
         self.put_account(&account.identity, state);
         if let (Some(quiet), Some(rate)) = (quiet_of_looks(signals), &account.lookup_rate) {
-            let until = now.plus(quiet);
-            let next_free = self.buckets.entry(rate.bucket.clone()).or_insert(until);
-            *next_free = (*next_free).max(until);
+            self.put_off_bucket(rate.bucket.clone(), now.plus(quiet));
         }
+    }
+
+    /// Puts the next slot of a bucket off until then, never forward.
+    fn put_off_bucket(&mut self, bucket: String, until: Timestamp) {
+        let next_free = self.buckets.entry(bucket).or_insert(until);
+        *next_free = (*next_free).max(until);
     }
 
     pub(super) fn recover(
@@ -224,8 +227,7 @@ impl World {
         }
         recovery.paused.sort();
         for (bucket, until) in next_slots(accounts, now) {
-            let next_free = self.buckets.entry(bucket).or_insert(until);
-            *next_free = (*next_free).max(until);
+            self.put_off_bucket(bucket, until);
         }
         let wakes = Wakes { changed: recovery.made_unknown.clone(), due: true, ..Wakes::default() };
         Ok((recovery, wakes))

@@ -112,6 +112,13 @@ pub(super) async fn save_bucket(
     Ok(())
 }
 
+/// Puts the next slot of a bucket off until then, never forward.
+pub(super) async fn put_off_bucket(tx: &Tx, bucket: &str, until: Timestamp) -> Result<(), Fault> {
+    let stored = lock_bucket(tx, bucket).await?;
+    let next_free = stored.map_or(until, |stored| stored.max(until));
+    save_bucket(tx, bucket, stored, next_free).await
+}
+
 /// Makes accounts known, all or none.
 pub(super) async fn register(tx: &Tx, identities: &[AccountIdentity]) -> Result<((), Wakes), Fault> {
     let mut identities: Vec<_> = identities.iter().collect();

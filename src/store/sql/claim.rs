@@ -27,8 +27,15 @@ const SENDING: &str = "state = 'sending'";
 const NOT_SENDING: &str = "state <> 'sending'";
 const STARTED: &str = "state <> 'pending' AND state <> 'sending'";
 const PENDING: &str = "state = 'pending'";
-/// The same, for those who go by their due time.
-const UNSENT: &str = "(state = 'pending')";
+
+/// In which order they come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum By {
+    /// The longest due first.
+    Due,
+    /// The oldest first, as `row::age` says: sorted, which a slot is worth.
+    Age,
+}
 
 /// Leases what is due: first SENDING refunds whose worker is gone, then what each account's state allows.
 pub(super) async fn claim(tx: &Tx, ask: &ClaimAsk) -> Result<(Vec<Claimed>, Wakes), Fault> {
@@ -110,24 +117,27 @@ async fn candidates(tx: &Tx, desks: &[Desk<'_>], now: Timestamp) -> Result<Vec<R
     let account = || Expr::expr(Func::coalesce([Expr::col(refund::Column::Account), Expr::val("")]));
     let names = || desks.iter().map(|desk| desk.name().as_str());
     let rooms = desks.iter().map(|desk| desk.room).fold(0, usize::saturating_add);
-    let mut select = from(due(now, rooms, SENDING).filter(account().is_in(names())));
+    let mut select = from(due(now, rooms, SENDING, By::Due).filter(account().is_in(names())));
     let held_up = desks.iter().filter(|desk| desk.claimable(now) != Claimable::All);
     let held_up: Vec<&str> = held_up.map(|desk| desk.name().as_str()).collect();
     if !held_up.is_empty() {
-        let past = due(now, rooms, PENDING).filter(refund::Column::SendBeforeUs.lte(now.micros()));
+        let past = due(now, rooms, PENDING, By::Age).filter(refund::Column::SendBeforeUs.lte(now.micros()));
         select.union(UnionType::All, from(past.filter(account().is_in(held_up))));
     }
     for desk in desks {
         let (one, each): (usize, usize) = (1, desk.room);
-        let wanted: &[(usize, &'static str)] = match desk.claimable(now) {
-            Claimable::All if desk.fills_calls(now) => &[(each, STARTED), (batch::CANDIDATES_MAX, PENDING)],
-            Claimable::All => &[(each, NOT_SENDING)],
-            Claimable::Started => &[(each, STARTED)],
-            Claimable::Probe => &[(one, UNSENT), (one, STARTED)],
+        let wanted: &[(usize, &'static str, By)] = match desk.claimable(now) {
+            Claimable::All if desk.fills_calls(now) => {
+                &[(each, STARTED, By::Due), (batch::CANDIDATES_MAX, PENDING, By::Age)]
+            }
+            Claimable::All => &[(each, NOT_SENDING, By::Due)],
+            Claimable::Started => &[(each, STARTED, By::Due)],
+            Claimable::Probe => &[(one, PENDING, By::Due), (one, STARTED, By::Due)],
             Claimable::Nothing => &[],
         };
-        for (limit, which) in wanted {
-            let of_account = due(now, *limit, which).filter(refund::Column::Account.eq(desk.name().as_str()));
+        for (limit, which, by) in wanted {
+            let of_account =
+                due(now, *limit, which, *by).filter(refund::Column::Account.eq(desk.name().as_str()));
             select.union(UnionType::All, from(of_account));
         }
     }
@@ -139,14 +149,12 @@ async fn candidates(tx: &Tx, desks: &[Desk<'_>], now: Timestamp) -> Result<Vec<R
         .collect()
 }
 
-fn due(now: Timestamp, limit: usize, which: &'static str) -> sea_orm::Select<refund::Entity> {
+fn due(now: Timestamp, limit: usize, which: &'static str, by: By) -> sea_orm::Select<refund::Entity> {
     let due =
         refund::Entity::find().filter(refund::Column::DueUs.lte(now.micros())).filter(Expr::cust(which));
-    let in_order = if which == PENDING {
-        // By age, as `row::age` says: sorted, which a slot is worth.
-        due.order_by_asc(refund::Column::CreatedUs).order_by_asc(refund::Column::Id)
-    } else {
-        due.order_by_asc(refund::Column::DueUs)
+    let in_order = match by {
+        By::Due => due.order_by_asc(refund::Column::DueUs),
+        By::Age => due.order_by_asc(refund::Column::CreatedUs).order_by_asc(refund::Column::Id),
     };
     in_order
         .limit(u64::try_from(limit).unwrap_or(u64::MAX))

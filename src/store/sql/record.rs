@@ -58,9 +58,7 @@ pub(super) async fn record(
         tell_account(tx, &record.signals, account, now).await?;
         let ended = steps.iter().map(|(before, _)| *before);
         if let Some((bucket, until)) = next_slot(&record.signals, ended, account, now) {
-            let stored = accounts::lock_bucket(tx, &bucket).await?;
-            let next_free = stored.map_or(until, |stored| stored.max(until));
-            accounts::save_bucket(tx, &bucket, stored, next_free).await?;
+            accounts::put_off_bucket(tx, &bucket, until).await?;
         }
     }
     write_attempt(tx, record, told.contains(&Recorded::Stale)).await?;
@@ -137,10 +135,7 @@ async fn tell_account(tx: &Tx, signals: &[Signal], account: &Account, now: Times
         accounts::save(tx, name, &after).await?;
     }
     if let (Some(quiet), Some(rate)) = (quiet_of_looks(signals), &account.lookup_rate) {
-        let until = now.plus(quiet);
-        let stored = accounts::lock_bucket(tx, &rate.bucket).await?;
-        let next_free = stored.map_or(until, |stored| stored.max(until));
-        accounts::save_bucket(tx, &rate.bucket, stored, next_free).await?;
+        accounts::put_off_bucket(tx, &rate.bucket, now.plus(quiet)).await?;
     }
     Ok(())
 }

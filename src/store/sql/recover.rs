@@ -71,10 +71,8 @@ async fn hold_up(
             paused.push(identity.name.clone());
         }
     }
-    for (bucket, next_free) in next_slots(configured, now) {
-        let stored = accounts::lock_bucket(tx, &bucket).await?;
-        let next_free = stored.map_or(next_free, |stored| stored.max(next_free));
-        accounts::save_bucket(tx, &bucket, stored, next_free).await?;
+    for (bucket, until) in next_slots(configured, now) {
+        accounts::put_off_bucket(tx, &bucket, until).await?;
     }
     Ok(paused)
 }
