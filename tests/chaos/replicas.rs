@@ -238,7 +238,7 @@ fn is_stopped(id: Pid) -> bool {
 async fn start(world: &World, slot: usize, worker: &str, chance: &mut Chance) -> Result<Running, String> {
     let mut variables = variables(world, slot, worker);
     let (draw, hits) = (chance.below(100), 1 + chance.below(HITS_MAX));
-    let point = Point::ALL[usize::try_from(chance.below(u32::try_from(Point::ALL.len()).unwrap())).unwrap()];
+    let point = *chance.one_of(Point::ALL);
     let mut set = |key: &str, value: &str| variables.push((key.to_owned(), value.to_owned()));
     let kills = world.is_faulty() && draw < KILL_TRAPS;
     let sleeps = world.is_faulty() && !kills && draw < KILL_TRAPS + STOP_TRAPS;

@@ -104,7 +104,7 @@ impl Inner {
         let mut left = self.chance.below(1_000);
         for (provider, share) in PLAIN {
             if left < share {
-                let account = self.one_of(provider.catalogue().plain);
+                let account = *self.chance.one_of(provider.catalogue().plain);
                 let wish = self.plain(provider, account);
                 self.ready.push_back(wish);
                 return;
@@ -159,12 +159,12 @@ impl Inner {
     /// Several wishes on one order, at the accounts of one merchant, who together ask for too much.
     fn crowd(&mut self) {
         let providers = [Provider::Afterpay, Provider::Moyasar, Provider::Worldline];
-        let provider = providers[usize::try_from(self.chance.below(3)).unwrap()];
+        let provider = *self.chance.one_of(&providers);
         let order = provider.plain_order(self.number());
         let (currency, captured) = provider.captured();
         let told = self.chance.below(2) == 0;
         for _ in 0..CROWD_SIZE {
-            let account = self.one_of(provider.catalogue().plain);
+            let account = *self.chance.one_of(provider.catalogue().plain);
             let id = format!("crowd-{}", self.number());
             let mut request = wish(&id, provider, account, &order, captured * CROWD_PART_PERCENT / 100);
             request.captured_amount =
@@ -178,7 +178,7 @@ impl Inner {
         let provider = Provider::Airalo;
         let order = provider.plain_order(self.number());
         for _ in 0..2 {
-            let account = self.one_of(provider.catalogue().plain);
+            let account = *self.chance.one_of(provider.catalogue().plain);
             let request = wish(&format!("shared-{}", self.number()), provider, account, &order, 0);
             self.ready.push_back(Wish { request, provider, sort: Sort::Shared });
         }
@@ -187,11 +187,6 @@ impl Inner {
     fn number(&mut self) -> u64 {
         self.number += 1;
         self.number
-    }
-
-    fn one_of(&mut self, accounts: &[&'static str]) -> &'static str {
-        let count = u32::try_from(accounts.len()).unwrap();
-        accounts[usize::try_from(self.chance.below(count)).unwrap()]
     }
 }
 
