@@ -10,14 +10,17 @@ pub mod attempt;
 pub mod batch;
 pub mod content;
 pub mod decision;
+pub mod discrepancy;
 pub mod event;
 pub mod free_text;
 pub mod guard;
+pub mod history;
 pub mod id;
 pub mod money;
 pub mod plan;
 pub mod reason;
 pub mod refund;
+pub mod ruling;
 pub mod sight;
 pub mod timestamp;
 

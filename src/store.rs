@@ -4,8 +4,10 @@
 //! row lock decides is decided by `domain::decision`. The clock is the store's own: the database's where
 //! replicas share it.
 
+mod history;
 pub mod memory;
 mod row;
+mod ruled;
 pub mod sql;
 mod time;
 mod wake;
@@ -16,19 +18,23 @@ use async_trait::async_trait;
 use tokio::sync::broadcast;
 
 use crate::domain::account::{Account, AccountIdentity};
-use crate::domain::admission::{AccountState, Rate};
+use crate::domain::admission::{AccountState, Amendment, Rate};
 use crate::domain::answer::Signal;
-use crate::domain::attempt::Attempt;
-use crate::domain::attempt::AttemptEnd;
+use crate::domain::attempt::{Attempt, AttemptEnd};
 use crate::domain::decision::{Acceptance, Intent};
-use crate::domain::event::Event;
+use crate::domain::discrepancy::Discrepancy;
+use crate::domain::event::{Actor, Event};
 use crate::domain::guard::Guard;
+use crate::domain::history::History;
 use crate::domain::id::{AccountName, AttemptId, CallerName, RefundId, RequestId};
 use crate::domain::plan::Jitter;
 use crate::domain::refund::{Change, IllegalTransition, Item, NewRefund, Refund};
+use crate::domain::ruling::Ruling;
 use crate::domain::sight::OrderSnapshot;
 use crate::domain::timestamp::Timestamp;
 
+pub use history::Sealed;
+pub use ruled::{Chain, Closed, DiscrepancyPlace, RuledAs};
 pub use time::TimeSource;
 pub use wake::Changed;
 
@@ -198,15 +204,6 @@ pub enum Recorded {
     Stale,
 }
 
-/// Everything known of one refund.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct History {
-    /// Its events, in order.
-    pub events: Vec<Event>,
-    /// Its round trips, in order of their beginning.
-    pub attempts: Vec<Attempt>,
-}
-
 /// What `recover` did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Recovery {
@@ -283,6 +280,37 @@ pub trait Store: Send + Sync + 'static {
     /// One transaction: the end of a round trip, each member's change, the guard, the account. A member whose
     /// lease was lost is not changed, and then the round trip is kept as late evidence.
     async fn record(&self, record: Record, account: &Account) -> Result<Vec<Recorded>>;
+
+    /// What a person decides of a refund, under its row lock: a worker that has it loses it by a change of
+    /// its state. `account` is that of the refund as configured, if it still is.
+    async fn rule(&self, id: RefundId, ruling: &Ruling, account: Option<&Account>) -> Result<RuledAs>;
+
+    /// Pauses or resumes an account; its state after it.
+    async fn amend(&self, identity: &AccountIdentity, amendment: &Amendment) -> Result<AccountState>;
+
+    /// Discrepancies after a place, the oldest first, at most `limit`; with `open` only those that are.
+    async fn discrepancies(
+        &self,
+        account: Option<&AccountName>,
+        open: bool,
+        after: Option<DiscrepancyPlace>,
+        limit: u64,
+    ) -> Result<Vec<Discrepancy>>;
+
+    /// Closes a discrepancy, with the decision on the record of its refund.
+    async fn close(&self, id: RefundId, number: i64, actor: &Actor, note: &str) -> Result<Closed>;
+
+    /// What [`Store::create`] would answer, with no trace left.
+    async fn rehearse(&self, new: NewRefund) -> Result<Acceptance>;
+
+    /// How many refunds of some accounts that were never sent were accepted before that one and wait.
+    async fn ahead(&self, accounts: &[AccountName], refund: &Refund) -> Result<u64>;
+
+    /// The refunds that try a refund again, the oldest first.
+    async fn retries_of(&self, id: RefundId) -> Result<Vec<RefundId>>;
+
+    /// Refunds with their chains, by id, after one, at most `limit`.
+    async fn chains(&self, after: Option<RefundId>, limit: u64) -> Result<Vec<Chain>>;
 
     /// Events of one refund after a sequence, in order, at most `limit`.
     async fn events_after(&self, id: RefundId, sequence: i64, limit: u64) -> Result<Vec<Event>>;

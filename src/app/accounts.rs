@@ -25,8 +25,6 @@ const RETRY_COST: u32 = 5;
 const RETRY_REFILL_PER_S: u32 = 1;
 /// How long after the end of its resend window an UNKNOWN refund is overdue: time for one more look.
 const OVERDUE_AFTER_WINDOW: Duration = Duration::from_hours(1);
-/// How long a review may take before somebody is told.
-const REVIEW_OVERDUE_AFTER: Duration = Duration::from_hours(7 * 24);
 
 /// An account without its client.
 pub(super) fn account(account: &configured::Account, clock: &Arc<dyn Clock>) -> Result<Account, Error> {
@@ -77,9 +75,11 @@ fn described(
             check_steps: schedule.check_schedule_ms.iter().copied().map(millis).collect(),
             refusal_age_min: millis(schedule.refusal_lookup_delay_ms),
             unknown_overdue_after: window + OVERDUE_AFTER_WINDOW,
-            review_overdue_after: REVIEW_OVERDUE_AFTER,
+            review_overdue_after: Duration::from_hours(u64::from(schedule.review_overdue_days) * 24),
+            follow_steps: schedule.follow_schedule_ms.iter().copied().map(millis).collect(),
         },
         connect,
+        answer: millis(account.timeouts.read_ms),
         lookup_rate: lookup_rate(account),
         admission: AdmissionPolicy {
             breaker_failures: schedule.breaker_failures,

@@ -45,7 +45,7 @@ pub(crate) fn unanswered(refund: &Refund, account: &Account, signals: &[Signal],
     }
 }
 
-/// What a lookup says of a refund in doubt or in review.
+/// What a lookup says of a refund in doubt or in review, or of one that is final and followed up.
 pub(crate) fn of_finding(
     finding: Finding,
     refund: &Refund,
@@ -53,6 +53,9 @@ pub(crate) fn of_finding(
     signals: &[Signal],
     jitter: Jitter,
 ) -> Change {
+    if refund.state.kind().is_final() {
+        return of_follow_up(finding, refund, account, signals);
+    }
     let schedule = &account.schedule;
     let checks = refund.state.doubt().map_or(0, |d| d.checks);
     let next_check = schedule.check(checks, jitter);
@@ -76,6 +79,28 @@ pub(crate) fn of_finding(
             }
             change => change,
         },
+    }
+}
+
+/// What a lookup says of a final refund: that it was taken back, that it was effected after all, or nothing
+/// new.
+fn of_follow_up(finding: Finding, refund: &Refund, account: &Account, signals: &[Signal]) -> Change {
+    let again = account.schedule.follow_again().max(asked_quiet(signals).unwrap_or_default());
+    let nothing_new = Change::Absent { delay: again, refusal_age_min: None };
+    match (refund.state.kind(), finding) {
+        (StateKind::Failed | StateKind::Canceled, Finding::Succeeded(success)) => Change::Confirm(success),
+        (StateKind::Failed | StateKind::Canceled, Finding::PartlySucceeded(success)) => {
+            Change::ConfirmPart(success)
+        }
+        (_, Finding::Nothing) => Change::Wait { wait: Wait::Check, delay: again },
+        (
+            _,
+            Finding::Succeeded(_)
+            | Finding::PartlySucceeded(_)
+            | Finding::InReview(_)
+            | Finding::Declined(_)
+            | Finding::Absent,
+        ) => nothing_new,
     }
 }
 
@@ -106,7 +131,8 @@ pub(super) fn word(change: &Change) -> &'static str {
         Change::Unanswered { .. } => "unknown",
         Change::Absent { .. } => "absent",
         Change::Wait { .. } => "nothing_learned",
-        Change::Send { .. } | Change::Cancel | Change::Reverse => "changed",
+        Change::Reverse { .. } => "reversed",
+        Change::Send { .. } | Change::Cancel => "changed",
     }
 }
 

@@ -247,6 +247,8 @@ fn log_step(recorded: &[Recorded], record: &Record, shared: bool) {
             provider_code = end.and_then(|e| e.evidence.provider_code.as_deref()),
             failure_phase = end.and_then(|e| e.evidence.phase).map(FailurePhase::word),
             took_ms = end.map(|e| u64::try_from(e.took.as_millis()).unwrap_or(u64::MAX)),
+            history.number = refund.history.number,
+            history.hash = %refund.history.hash,
             "step"
         );
     }

@@ -101,6 +101,10 @@ pub struct Capabilities {
     /// Whether the refusal of a resend, together with a later lookup that lacks our key, is the fate of all
     /// sends.
     pub absence_proves_refusal: bool,
+    /// Whether a lookup shows that a success was taken back.
+    pub shows_reversals: bool,
+    /// Whether the provider's people decide each refund.
+    pub person_reviews: bool,
     /// Whether less than the whole may be refunded.
     pub partial: bool,
     /// Whether an order may have several refunds.
@@ -149,6 +153,8 @@ pub struct Account {
     pub admission: AdmissionPolicy,
     /// How long a connection may take: what a slot must still be good for when a send begins.
     pub connect: Duration,
+    /// How long an answer may take: what was sent may be at work for as long after its worker gave it up.
+    pub answer: Duration,
     /// The budget of lookups, where the provider or the configuration names one.
     pub lookup_rate: Option<Rate>,
 }

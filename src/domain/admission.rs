@@ -8,6 +8,10 @@ use super::answer::{BlockCause, Signal};
 use super::refund::Wait;
 use super::timestamp::Timestamp;
 
+mod pause;
+
+pub use pause::{Amendment, Pause};
+
 /// Retry tokens are counted in thousandths, so that a slow refill is exact.
 const TOKEN_MILLI: i64 = 1_000;
 
@@ -100,17 +104,6 @@ pub struct AccountState {
     pub key_heeded: Option<bool>,
 }
 
-/// An operator's pause.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pause {
-    /// Who.
-    pub by: String,
-    /// Why.
-    pub note: String,
-    /// Until when; `None` until resumed.
-    pub until: Option<Timestamp>,
-}
-
 /// A block: the provider refuses the account, not a refund.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Block {
@@ -147,7 +140,8 @@ pub struct NotNow {
 }
 
 impl AccountState {
-    fn is_paused(&self, now: Timestamp) -> bool {
+    /// Whether an operator holds it up.
+    pub fn is_paused(&self, now: Timestamp) -> bool {
         self.paused.as_ref().is_some_and(|p| p.until.is_none_or(|until| until > now))
     }
 
@@ -163,16 +157,6 @@ impl AccountState {
             None if self.is_paused(now) || self.next_slot(bucket_next_free) > Some(now) => Claimable::Started,
             None => Claimable::All,
         }
-    }
-
-    /// The state after a restore of the database, where the provider does not show our key: what was sent in
-    /// the time that was lost must be asked of the provider before anything new is sent. `None` if it is
-    /// paused already.
-    #[must_use]
-    pub fn paused_by_restore(&self, restored_to: Timestamp) -> Option<Self> {
-        let note = format!("restored to {restored_to}: ask the provider what was sent since, then resume");
-        let pause = Pause { by: "recover".to_owned(), note, until: None };
-        self.paused.is_none().then(|| Self { paused: Some(pause), ..self.clone() })
     }
 
     /// When a send may leave at the earliest, by the bucket and by what the provider asked for.

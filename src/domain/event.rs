@@ -17,6 +17,11 @@ impl Actor {
     /// The engine itself.
     pub const DISPATCHER: &'static str = "dispatcher";
 
+    /// Somebody, in no trace.
+    pub fn of(name: &str) -> Self {
+        Self { name: name.to_owned(), trace_id: None }
+    }
+
     /// The engine, in a trace.
     pub fn dispatcher(trace_id: Option<String>) -> Self {
         Self { name: Self::DISPATCHER.to_owned(), trace_id }

@@ -104,6 +104,12 @@ impl Guard {
         Self { own_minor: self.own_minor - before_minor + after_minor, ..self.clone() }
     }
 
+    /// The guard after so much was seen to go back beside what our refunds hold.
+    #[must_use]
+    pub fn with_external(&self, minor: i64) -> Self {
+        Self { external_minor: self.external_minor.saturating_add(minor), ..self.clone() }
+    }
+
     /// The guard after the provider showed the order. Its figures beat a caller's. `own_seen_minor` is the
     /// sum of our own refunds, open or succeeded, that this very snapshot lists: what is refunded beyond them
     /// was done elsewhere.

@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-use super::account::{Capabilities, KeyProof};
+use super::account::{Account, Capabilities, KeyProof};
 use super::admission::doubled;
 use super::reason::FailureReason;
-use super::refund::{Failure, Refund, State, Wait};
+use super::refund::{Failure, Refund, State, StateKind, Wait};
 use super::timestamp::Timestamp;
 
 /// When things are tried again and looked up.
@@ -26,6 +26,9 @@ pub struct Schedule {
     pub unknown_overdue_after: Duration,
     /// How long an `IN_REVIEW` refund may take before it is overdue.
     pub review_overdue_after: Duration,
+    /// How long after its end a final refund is looked at again, each time: a success may be taken back, and
+    /// what was given up as failed may have been effected.
+    pub follow_steps: Vec<Duration>,
 }
 
 /// A fraction of 2^32, drawn by the caller, that spreads waits.
@@ -46,6 +49,11 @@ impl Schedule {
     pub fn backoff(&self, failures: u32, jitter: Jitter) -> Duration {
         let floor = self.backoff_base / 2;
         floor + jitter.of(doubled(self.backoff_base, failures, self.backoff_max).saturating_sub(floor))
+    }
+
+    /// The wait before a final refund is looked at again, when a look taught nothing.
+    pub fn follow_again(&self) -> Duration {
+        self.check_steps.last().copied().unwrap_or(self.backoff_max)
     }
 
     /// The wait after an unknown outcome, before the first look.
@@ -136,8 +144,34 @@ pub fn next_step(
         | State::PartiallySucceeded(_)
         | State::Failed(_)
         | State::Canceled
-        | State::Reversed(_) => Step::Nothing,
+        | State::Reversed(_) => {
+            if refund.follow.is_some() && capabilities.lookup {
+                Step::LookUp
+            } else {
+                Step::Nothing
+            }
+        }
     }
+}
+
+/// When a final refund is looked at next, after it became so or was looked at. A success, and what was taken
+/// back while the provider's figures do not show it, for as long as the schedule goes; a failure only if it
+/// ended a doubt, so that what was sent may yet be effected.
+pub fn next_follow(refund: &Refund, doubted: bool, account: &Account, now: Timestamp) -> Option<Timestamp> {
+    let can = &account.capabilities;
+    let wanted = can.lookup
+        && match refund.state.kind() {
+            StateKind::Succeeded | StateKind::PartiallySucceeded => can.shows_reversals,
+            StateKind::Reversed => !refund.freed && refund.content.payment().is_some(),
+            StateKind::Failed => doubted,
+            StateKind::Canceled
+            | StateKind::Pending
+            | StateKind::Sending
+            | StateKind::Unknown
+            | StateKind::InReview => false,
+        };
+    let mut times = account.schedule.follow_steps.iter().map(|step| refund.update_time.plus(*step));
+    times.find(|at| wanted && *at > now)
 }
 
 /// Why an unsent refund may not be sent any more, by time alone.

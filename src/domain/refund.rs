@@ -19,7 +19,8 @@
 //! | `IN_REVIEW` | `Unanswered` | UNKNOWN |
 //! | SUCCEEDED, `PARTIALLY_SUCCEEDED` | `Reverse` | REVERSED |
 //!
-//! `Wait` (and `Absent` or `Review` where they decide nothing) moves a clock and no state.
+//! `Wait` (and `Absent` or `Review` where they decide nothing) moves a clock and no state; of a final refund
+//! they say that it was followed up.
 
 mod next;
 mod state;
@@ -33,6 +34,7 @@ use std::time::Duration;
 use super::account::AccountIdentity;
 use super::content::Content;
 use super::event::Actor;
+use super::history::Head;
 use super::id::{CallerName, ProviderKey, RefundId, RequestId};
 use super::sight::Baseline;
 use super::timestamp::Timestamp;
@@ -84,6 +86,12 @@ pub struct Refund {
     pub due: Option<Timestamp>,
     /// From when on it is overdue: somebody must be told. `None` when final.
     pub overdue: Option<Timestamp>,
+    /// When a final refund is looked at again, in case its provider takes it back or effects it after all.
+    pub follow: Option<Timestamp>,
+    /// REVERSED, and the provider's figures show that the amount can be refunded again.
+    pub freed: bool,
+    /// The end of its history.
+    pub history: Head,
     /// When it was accepted.
     pub create_time: Timestamp,
     /// When its state last changed.
@@ -119,6 +127,9 @@ impl Refund {
             idle_steps: 0,
             due: Some(due),
             overdue: Some(due.plus(PENDING_OVERDUE_AFTER)),
+            follow: None,
+            freed: false,
+            history: Head::default(),
             create_time: now,
             update_time: now,
             trace: new.trace,
@@ -132,8 +143,9 @@ impl Refund {
         self.content.payment().map(|p| self.identity.provider.canonical_order(&p.order_id))
     }
 
-    /// Whether its eSIMs are in no other refund of the company as long as it stands so.
-    pub fn claims_esims(&self) -> bool {
+    /// Whether it is open or succeeded: its eSIMs are in no other refund of the company, and what an order
+    /// lists of it is its own doing.
+    pub fn lives(&self) -> bool {
         match self.state.kind() {
             StateKind::Failed | StateKind::Canceled | StateKind::Reversed => false,
             StateKind::Pending
@@ -155,6 +167,8 @@ impl Refund {
             | State::Sending { .. }
             | State::Unknown { .. }
             | State::InReview { .. } => payment.amount.minor(),
+            // What was taken back counts until the provider's figures show that it can be refunded again.
+            State::Reversed(_) if self.freed => 0,
             State::Succeeded(success) | State::PartiallySucceeded(success) | State::Reversed(success) => {
                 success.amount_minor.unwrap_or_else(|| payment.amount.minor())
             }

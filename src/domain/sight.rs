@@ -209,6 +209,13 @@ impl OrderSnapshot {
         self.refunds.iter().filter(named).filter(|seen| seen.is_of(refund)).count()
     }
 
+    /// Whether these figures are known not to contain a refund of ours: none that is listed is it, and those
+    /// that are listed make up the whole of what was refunded.
+    pub fn is_free_of(&self, refund: &Refund) -> bool {
+        let listed = self.refunds.iter().fold(0, |sum: i64, seen| sum.saturating_add(seen.amount_minor));
+        self.refunds.iter().all(|seen| !seen.is_of(refund)) && self.refunded_minor <= listed
+    }
+
     /// Why a refund of this order must not even be sent, if so.
     pub fn objection(&self, currency: Currency) -> Option<Failure> {
         (self.currency != currency).then(|| Failure {

@@ -88,6 +88,8 @@ pub fn capabilities(settings: &Settings) -> Capabilities {
         lookup: true,
         echoes_key: true,
         absence_proves_refusal: false,
+        shows_reversals: true,
+        person_reviews: false,
         partial: true,
         several_per_order: true,
         takes_transaction_id: false,

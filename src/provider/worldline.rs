@@ -67,6 +67,8 @@ pub fn capabilities(settings: &Settings) -> Capabilities {
         lookup: true,
         echoes_key: false,
         absence_proves_refusal: false,
+        shows_reversals: true,
+        person_reviews: false,
         partial: true,
         several_per_order: true,
         takes_transaction_id: true,

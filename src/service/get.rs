@@ -1,9 +1,9 @@
 //! Read a refund, with its history on request.
 
 use crate::domain::admission::AccountState;
+use crate::domain::history::History;
 use crate::domain::id::{AccountName, RefundId};
 use crate::domain::refund::{Refund, State, Wait};
-use crate::store::History;
 
 use super::{Caller, Error, Service};
 

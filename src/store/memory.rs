@@ -3,6 +3,7 @@
 
 mod begin;
 mod claim;
+mod people;
 mod steps;
 mod world;
 
@@ -15,17 +16,20 @@ use tokio::sync::broadcast;
 use super::row::GuardKey;
 use super::wake::{Bell, Wakes};
 use super::{
-    Begun, Changed, ClaimAsk, Claimed, Depth, History, Lease, Record, Recorded, Recovery, Result, Store,
-    TimeSource,
+    Begun, Chain, Changed, ClaimAsk, Claimed, Closed, Depth, DiscrepancyPlace, Lease, Record, Recorded,
+    Recovery, Result, RuledAs, Store, TimeSource,
 };
 use crate::domain::account::{Account, AccountIdentity};
-use crate::domain::admission::{AccountState, Rate};
+use crate::domain::admission::{AccountState, Amendment, Rate};
 use crate::domain::decision::{Acceptance, Intent};
-use crate::domain::event::Event;
+use crate::domain::discrepancy::Discrepancy;
+use crate::domain::event::{Actor, Event};
 use crate::domain::guard::Guard;
+use crate::domain::history::History;
 use crate::domain::id::{AccountName, CallerName, RefundId, RequestId};
 use crate::domain::plan::Jitter;
 use crate::domain::refund::{NewRefund, Refund};
+use crate::domain::ruling::Ruling;
 use crate::domain::timestamp::Timestamp;
 use world::World;
 
@@ -83,7 +87,7 @@ impl Store for MemoryStore {
     }
 
     async fn history(&self, id: RefundId) -> Result<History> {
-        Ok(self.world().history(id))
+        self.world().history(id)
     }
 
     async fn claim(&self, ask: &ClaimAsk) -> Result<Vec<Claimed>> {
@@ -111,7 +115,46 @@ impl Store for MemoryStore {
     }
 
     async fn record(&self, record: Record, account: &Account) -> Result<Vec<Recorded>> {
-        self.change(|world, now| world.record(record, account, now))
+        self.change(|world, now| world.record(&record, account, now))
+    }
+
+    async fn rule(&self, id: RefundId, ruling: &Ruling, account: Option<&Account>) -> Result<RuledAs> {
+        self.change(|world, now| world.rule(id, ruling, account, now))
+    }
+
+    async fn amend(&self, identity: &AccountIdentity, amendment: &Amendment) -> Result<AccountState> {
+        self.change(|world, _| Ok(world.amend(identity, amendment)))
+    }
+
+    async fn discrepancies(
+        &self,
+        account: Option<&AccountName>,
+        open: bool,
+        after: Option<DiscrepancyPlace>,
+        limit: u64,
+    ) -> Result<Vec<Discrepancy>> {
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        Ok(self.world().list_discrepancies(account, open, after, limit))
+    }
+
+    async fn close(&self, id: RefundId, number: i64, actor: &Actor, note: &str) -> Result<Closed> {
+        self.change(|world, now| Ok((world.close(id, number, actor, note, now), Wakes::default())))
+    }
+
+    async fn rehearse(&self, new: NewRefund) -> Result<Acceptance> {
+        Ok(self.world().rehearse(new, self.time.local()))
+    }
+
+    async fn ahead(&self, accounts: &[AccountName], refund: &Refund) -> Result<u64> {
+        Ok(self.world().ahead(accounts, refund))
+    }
+
+    async fn retries_of(&self, id: RefundId) -> Result<Vec<RefundId>> {
+        Ok(self.world().retries_of(id))
+    }
+
+    async fn chains(&self, after: Option<RefundId>, limit: u64) -> Result<Vec<Chain>> {
+        Ok(self.world().chains(after, usize::try_from(limit).unwrap_or(usize::MAX)))
     }
 
     async fn events_after(&self, id: RefundId, sequence: i64, limit: u64) -> Result<Vec<Event>> {

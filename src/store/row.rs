@@ -2,6 +2,7 @@
 
 mod call;
 mod order;
+mod step;
 mod trip;
 
 use std::time::Duration;
@@ -9,16 +10,20 @@ use std::time::Duration;
 use crate::domain::account::{Account, AccountIdentity};
 use crate::domain::attempt::{Attempt, AttemptKind};
 use crate::domain::content::Content;
-use crate::domain::event::{Actor, Event};
+use crate::domain::event::Actor;
+use crate::domain::history::Entry;
 use crate::domain::id::{AttemptId, Iccid};
 use crate::domain::plan::Jitter;
-use crate::domain::refund::{Change, IllegalTransition, Refund, State, StateKind, Transition};
+use crate::domain::refund::{Change, IllegalTransition, Refund, StateKind};
 use crate::domain::timestamp::Timestamp;
 
-use super::{Lease, Member};
+use super::Lease;
 
 pub(super) use call::{Call, Desk, age, calls, is_past, may_go, of_bucket};
-pub(super) use order::{OtherRefunds, figures_are_unclear, frees_order, guard_after, own_seen_minor};
+pub(super) use order::{
+    OtherRefunds, figures_are_unclear, frees_order, guard_after, moved_after_all, own_seen_minor,
+};
+pub(super) use step::{Stepped, Written};
 pub(super) use trip::{attempt_of, marked, next_slot, next_slots};
 
 /// A refund with its lease. `due` is when somebody may take it: what the domain planned or, while it is
@@ -45,24 +50,41 @@ impl Row {
         Self { due: refund.due, refund, held: None, token: 0 }
     }
 
-    /// Whether that lease is still the one. One that ran out is, until another takes the refund.
+    /// Whether that lease is still the one. One that ran out is, until another takes the refund. Of a final
+    /// refund the token alone tells: it was raised when the refund became so and at each claim since.
     pub(super) fn is_held_by(&self, lease: &Lease) -> bool {
-        self.token == lease.token && self.held.as_ref().is_some_and(|held| held.worker == lease.worker)
+        let holds = match &self.held {
+            Some(held) => held.worker == lease.worker,
+            None => self.is_followed(),
+        };
+        holds && self.token == lease.token
+    }
+
+    /// Whether it is final and looked at again.
+    pub(super) fn is_followed(&self) -> bool {
+        self.due.is_none() && self.refund.follow.is_some()
     }
 
     /// Leased to a worker.
     pub(super) fn claimed(&self, worker: &str, length: Duration, now: Timestamp) -> Self {
+        let token = self.token.saturating_add(1);
+        if self.is_followed() {
+            return Self { token, ..self.followed_at(now.plus(length)) };
+        }
         Self {
             refund: self.refund.clone(),
             due: Some(now.plus(length)),
             held: Some(Holder { worker: worker.to_owned(), length }),
-            token: self.token.saturating_add(1),
+            token,
         }
     }
 
     /// The lease made to run for `length` from now; never shortened.
     pub(super) fn renewed(&self, length: Duration, now: Timestamp) -> Self {
         let end = now.plus(length);
+        if self.is_followed() {
+            return self.followed_at(self.refund.follow.map_or(end, |at| at.max(end)));
+        }
         Self {
             refund: self.refund.clone(),
             due: Some(self.due.map_or(end, |due| due.max(end))),
@@ -73,12 +95,23 @@ impl Row {
 
     /// Given back unworked: due at once.
     pub(super) fn released(&self, now: Timestamp) -> Self {
+        if self.is_followed() {
+            return self.followed_at(now);
+        }
         Self { refund: self.refund.clone(), due: Some(now), held: None, token: self.token }
     }
 
-    /// After a step with which the worker is done: due when the domain says.
+    fn followed_at(&self, at: Timestamp) -> Self {
+        let mut row = self.clone();
+        row.refund.follow = Some(at);
+        row
+    }
+
+    /// After a step with which the worker is done: due when the domain says. What is final is nobody's any
+    /// more, so that a lease of before is worth nothing when it is followed up.
     pub(super) fn settled(&self, refund: Refund) -> Self {
-        Self { due: refund.due, refund, held: None, token: self.token }
+        let token = self.token.saturating_add(i64::from(refund.due.is_none()));
+        Self { due: refund.due, refund, held: None, token }
     }
 
     /// After a step with which the worker goes on; a refund that is final needs nobody.
@@ -88,46 +121,6 @@ impl Row {
         }
         Self { refund, ..self.renewed(length, now) }
     }
-
-    /// One member's step of a record; `None` when its lease was lost.
-    pub(super) fn step(
-        &self,
-        member: &Member,
-        trace_id: Option<&String>,
-        now: Timestamp,
-    ) -> Result<Option<(Self, Option<Event>)>, IllegalTransition> {
-        if !self.is_held_by(&member.lease) {
-            return Ok(None);
-        }
-        let (mut refund, event) = match &member.change {
-            None => (self.refund.clone(), None),
-            Some(change) => {
-                let actor = Actor::dispatcher(trace_id.cloned());
-                let Transition { refund, event } = self.refund.apply(change.clone(), actor, now)?;
-                told_once(refund, event)
-            }
-        };
-        // A transaction that was once shown as ours stays ours, whatever its face was.
-        if !member.items.is_empty() {
-            refund.items.clone_from(&member.items);
-        }
-        let length = self.held.as_ref().map_or(Duration::ZERO, |held| held.length);
-        let row = if member.keep { self.kept(refund, length, now) } else { self.settled(refund) };
-        Ok(Some((row, event)))
-    }
-}
-
-/// A refund and its event as they are kept: the parts of a success stand with the refund alone.
-fn told_once(mut refund: Refund, mut event: Option<Event>) -> (Refund, Option<Event>) {
-    if let State::Succeeded(success) | State::PartiallySucceeded(success) | State::Reversed(success) =
-        &mut refund.state
-    {
-        success.items.clear();
-    }
-    if let Some(success) = event.as_mut().and_then(|event| event.success.as_mut()) {
-        success.items.clear();
-    }
-    (refund, event)
 }
 
 /// What names an eSIM's claim: the company and the eSIM. Ordered, because claims are written in this order.
@@ -151,7 +144,7 @@ impl EsimKey {
 
     /// The claims that a step from one form of a refund to the next gives up.
     pub(super) fn given_up(before: &Refund, after: &Refund) -> Vec<Self> {
-        if before.claims_esims() && !after.claims_esims() {
+        if before.lives() && !after.lives() {
             Self::all_of(&after.identity, &after.content)
         } else {
             Vec::new()
@@ -188,8 +181,7 @@ impl GuardKey {
 /// What a restore makes of a refund that may have been sent in the time that was lost.
 #[derive(Debug)]
 pub(super) struct Restored {
-    pub(super) row: Row,
-    pub(super) events: Vec<Event>,
+    pub(super) written: Written,
     /// The synthetic intent; a refund that was SENDING has a real one.
     pub(super) attempt: Option<Attempt>,
 }
@@ -209,15 +201,14 @@ impl Row {
         let name = &self.refund.identity.name;
         let schedule =
             accounts.iter().find(|account| account.identity.name == *name).map(|account| &account.schedule);
-        let (mut refund, mut events, mut attempt) = (self.refund.clone(), Vec::new(), None);
+        let (mut refund, mut entries, mut attempt) = (self.refund.clone(), Vec::new(), None);
         if refund.state.kind() == StateKind::Pending {
             // Once sent a refund is never PENDING again, so that its own id can name the one such intent.
             let id = AttemptId(refund.id.0);
             let send = Change::Send { attempt: id, baseline: None, lease: Duration::ZERO };
             let transition = refund.apply(send, Actor::dispatcher(None), restored_to)?;
             refund = transition.refund;
-            events.extend(transition.event);
-            attempt = Some(Attempt {
+            let begun = Attempt {
                 id,
                 kind: AttemptKind::Restore,
                 account: name.clone(),
@@ -226,14 +217,17 @@ impl Row {
                 end: None,
                 trace_id: None,
                 preflight: None,
-            });
+            };
+            entries.push(Entry::Begun(begun.clone()));
+            entries.extend(transition.event.map(Entry::Event));
+            attempt = Some(begun);
         }
         let unanswered = Change::Unanswered {
             delay: schedule.map_or(Duration::ZERO, |s| s.first_check(0, jitter)),
             overdue_after: schedule.map_or(Duration::ZERO, |s| s.unknown_overdue_after),
         };
         let transition = refund.apply(unanswered, Actor::dispatcher(None), now)?;
-        events.extend(transition.event);
-        Ok(Restored { row: self.settled(transition.refund), events, attempt })
+        entries.extend(transition.event.map(Entry::Event));
+        Ok(Restored { written: self.settled(transition.refund).written(entries), attempt })
     }
 }

@@ -9,10 +9,12 @@ mod claim;
 mod claims;
 mod connect;
 mod create;
+mod discrepancies;
 mod entity;
 mod events;
 mod fault;
 mod guards;
+mod histories;
 mod leases;
 mod notices;
 mod pool;
@@ -21,6 +23,7 @@ mod record;
 mod recover;
 mod refunds;
 mod row;
+mod rule;
 mod transaction;
 
 use std::fs::File;
@@ -33,17 +36,20 @@ use tokio::sync::broadcast;
 use super::row::GuardKey;
 use super::wake::{Bell, Wakes};
 use super::{
-    Begun, Changed, ClaimAsk, Claimed, Depth, Error, History, Lease, Record, Recorded, Recovery, Result,
-    Store, TimeSource,
+    Begun, Chain, Changed, ClaimAsk, Claimed, Closed, Depth, DiscrepancyPlace, Error, Lease, Record,
+    Recorded, Recovery, Result, RuledAs, Store, TimeSource,
 };
 use crate::domain::account::{Account, AccountIdentity};
-use crate::domain::admission::{AccountState, Rate};
+use crate::domain::admission::{AccountState, Amendment, Rate};
 use crate::domain::decision::{Acceptance, Intent};
-use crate::domain::event::Event;
+use crate::domain::discrepancy::Discrepancy;
+use crate::domain::event::{Actor, Event};
 use crate::domain::guard::Guard;
+use crate::domain::history::History;
 use crate::domain::id::{AccountName, CallerName, RefundId, RequestId};
 use crate::domain::plan::Jitter;
 use crate::domain::refund::{NewRefund, Refund};
+use crate::domain::ruling::Ruling;
 use crate::domain::timestamp::Timestamp;
 use fault::told;
 use notices::Notices;
@@ -126,7 +132,7 @@ impl Store for SqlStore {
     }
 
     async fn create(&self, batch: Vec<NewRefund>) -> Result<Vec<Acceptance>> {
-        let together = self.create_together(&batch).await;
+        let together = Box::pin(self.create_together(&batch)).await;
         match together {
             Err(Error::Refused { .. } | Error::Inconsistent { .. }) if batch.len() > 1 => {}
             told => return told,
@@ -134,7 +140,8 @@ impl Store for SqlStore {
         // One of them breaks the statement for all: each alone, so that it takes no other down.
         let mut acceptances = Vec::with_capacity(batch.len());
         for new in &batch {
-            acceptances.push(self.create_together(std::slice::from_ref(new)).await);
+            let alone = self.create_together(std::slice::from_ref(new));
+            acceptances.push(Box::pin(alone).await);
         }
         let acceptances: Result<Vec<_>> = acceptances.into_iter().collect();
         acceptances.map(|acceptances| acceptances.into_iter().flatten().collect())
@@ -149,7 +156,7 @@ impl Store for SqlStore {
     }
 
     async fn history(&self, id: RefundId) -> Result<History> {
-        reading!(self, "reading a refund's history", |db| read::history(db, id))
+        reading!(self, "reading a refund's history", |db| histories::history(db, id))
     }
 
     async fn claim(&self, ask: &ClaimAsk) -> Result<Vec<Claimed>> {
@@ -186,6 +193,51 @@ impl Store for SqlStore {
 
     async fn record(&self, record: Record, account: &Account) -> Result<Vec<Recorded>> {
         in_transaction!(self, "recording a step", |tx| record::record(&tx, &record, account))
+    }
+
+    async fn rule(&self, id: RefundId, ruling: &Ruling, account: Option<&Account>) -> Result<RuledAs> {
+        in_transaction!(self, "recording a decision", |tx| rule::rule(&tx, id, ruling, account))
+    }
+
+    async fn amend(&self, identity: &AccountIdentity, amendment: &Amendment) -> Result<AccountState> {
+        in_transaction!(self, "changing an account", |tx| rule::amend(&tx, identity, amendment))
+    }
+
+    async fn discrepancies(
+        &self,
+        account: Option<&AccountName>,
+        open: bool,
+        after: Option<DiscrepancyPlace>,
+        limit: u64,
+    ) -> Result<Vec<Discrepancy>> {
+        reading!(self, "listing discrepancies", |db| discrepancies::list(db, account, open, after, limit))
+    }
+
+    async fn close(&self, id: RefundId, number: i64, actor: &Actor, note: &str) -> Result<Closed> {
+        in_transaction!(self, "closing a discrepancy", |tx| discrepancies::close(
+            &tx, id, number, actor, note
+        ))
+    }
+
+    async fn rehearse(&self, new: NewRefund) -> Result<Acceptance> {
+        repeated!(self, "rehearsing a refund", answered, |db| {
+            let tx = Tx::open(db, &self.time).await?;
+            let acceptance = create::rehearse(&tx, &new).await?;
+            tx.abandon().await?;
+            Ok(acceptance)
+        })
+    }
+
+    async fn ahead(&self, accounts: &[AccountName], refund: &Refund) -> Result<u64> {
+        reading!(self, "counting a queue", |db| read::ahead(db, accounts, refund))
+    }
+
+    async fn retries_of(&self, id: RefundId) -> Result<Vec<RefundId>> {
+        reading!(self, "reading retries", |db| read::retries_of(db, id))
+    }
+
+    async fn chains(&self, after: Option<RefundId>, limit: u64) -> Result<Vec<Chain>> {
+        reading!(self, "reading histories", |db| histories::chains(db, after, limit))
     }
 
     async fn events_after(&self, id: RefundId, sequence: i64, limit: u64) -> Result<Vec<Event>> {

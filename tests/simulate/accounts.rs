@@ -48,6 +48,7 @@ fn shortened(account: Account) -> Account {
             refusal_age_min: REFUSAL_AGE_MIN,
             unknown_overdue_after: Duration::from_mins(30),
             review_overdue_after: Duration::from_hours(1),
+            follow_steps: vec![Duration::from_mins(2), Duration::from_mins(10)],
         },
         admission: AdmissionPolicy {
             breaker_failures: 6,

@@ -6,17 +6,20 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use refunds::domain::account::{Account, AccountIdentity};
-use refunds::domain::admission::{AccountState, Rate};
+use refunds::domain::admission::{AccountState, Amendment, Rate};
 use refunds::domain::decision::{Acceptance, Intent};
-use refunds::domain::event::Event;
+use refunds::domain::discrepancy::Discrepancy;
+use refunds::domain::event::{Actor, Event};
 use refunds::domain::guard::Guard;
+use refunds::domain::history::History;
 use refunds::domain::id::{AccountName, CallerName, RefundId, RequestId};
 use refunds::domain::plan::Jitter;
 use refunds::domain::refund::{NewRefund, Refund};
+use refunds::domain::ruling::Ruling;
 use refunds::domain::timestamp::Timestamp;
 use refunds::store::{
-    Begun, Changed, ClaimAsk, Claimed, Depth, Error, History, Lease, Record, Recorded, Recovery, Result,
-    Store,
+    Begun, Chain, Changed, ClaimAsk, Claimed, Closed, Depth, DiscrepancyPlace, Error, Lease, Record,
+    Recorded, Recovery, Result, RuledAs, Store,
 };
 use tokio::sync::broadcast;
 use tokio::time::sleep;
@@ -195,6 +198,50 @@ impl Store for Gate {
             }
         })
         .await
+    }
+
+    async fn rule(&self, id: RefundId, ruling: &Ruling, account: Option<&Account>) -> Result<RuledAs> {
+        let world = &self.replica.world;
+        self.step("rule", DEAR, world.store.rule(id, ruling, account), |done| {
+            if let RuledAs::Done(refund) = done {
+                world.laws().ruled(world, refund);
+            }
+        })
+        .await
+    }
+
+    async fn amend(&self, identity: &AccountIdentity, amendment: &Amendment) -> Result<AccountState> {
+        self.step("amend", PLAIN, self.replica.world.store.amend(identity, amendment), |_| {}).await
+    }
+
+    async fn discrepancies(
+        &self,
+        account: Option<&AccountName>,
+        open: bool,
+        after: Option<DiscrepancyPlace>,
+        limit: u64,
+    ) -> Result<Vec<Discrepancy>> {
+        self.replica.world.store.discrepancies(account, open, after, limit).await
+    }
+
+    async fn close(&self, id: RefundId, number: i64, actor: &Actor, note: &str) -> Result<Closed> {
+        self.replica.world.store.close(id, number, actor, note).await
+    }
+
+    async fn rehearse(&self, new: NewRefund) -> Result<Acceptance> {
+        self.step("rehearse", PLAIN, self.replica.world.store.rehearse(new), |_| {}).await
+    }
+
+    async fn ahead(&self, accounts: &[AccountName], refund: &Refund) -> Result<u64> {
+        self.replica.world.store.ahead(accounts, refund).await
+    }
+
+    async fn retries_of(&self, id: RefundId) -> Result<Vec<RefundId>> {
+        self.replica.world.store.retries_of(id).await
+    }
+
+    async fn chains(&self, after: Option<RefundId>, limit: u64) -> Result<Vec<Chain>> {
+        self.replica.world.store.chains(after, limit).await
     }
 
     async fn events_after(&self, id: RefundId, sequence: i64, limit: u64) -> Result<Vec<Event>> {

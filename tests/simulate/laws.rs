@@ -6,11 +6,13 @@ use std::time::Duration;
 use futures::FutureExt;
 use refunds::domain::account::{Account, KeyProof};
 use refunds::domain::decision::{Acceptance, Intent};
+use refunds::domain::history::verify;
 use refunds::domain::id::{CallerName, ProviderKey, RefundId, RequestId};
 use refunds::domain::refund::{Refund, State, StateKind};
 use refunds::domain::timestamp::Timestamp;
 use refunds::service::Clock;
 use refunds::store::{Begun, Claimed, Lease, Member, Recorded, Store};
+use uuid::Uuid;
 
 use crate::accounts::{ESIM_WINDOW, RESEND_WINDOW};
 use crate::leases::Leases;
@@ -138,6 +140,17 @@ impl Laws {
         self.look_at(world, id);
     }
 
+    /// A person changed a refund: whoever worked on it has lost it.
+    pub(crate) fn ruled(&mut self, world: &World, refund: &Refund) {
+        let (id, state) = (refund.id, refund.state.kind());
+        if state.is_final() {
+            self.leases.revoked(id);
+        }
+        self.figures.rulings += 1;
+        world.tell("person", format_args!("rules on {id}: {state}"));
+        self.look_at(world, id);
+    }
+
     /// The first byte of a call leaves.
     pub(crate) fn first_byte(&mut self, world: &World, worker: &str, account: &Account, refunds: &[Refund]) {
         let now = world.clock.now();
@@ -246,12 +259,22 @@ impl Laws {
         if kind == StateKind::Pending {
             seen.first_sent = None;
         }
+        self.chained(world, &refund);
         if !whole {
             self.fault(world, format!("{id} is another refund now"));
         }
         let told = world.bank().contradiction(&refund).or_else(|| self.order_fault(world, &refund));
         if let Some(fault) = told {
             self.fault(world, fault);
+        }
+    }
+
+    /// The chain of a refund's history is whole and ends in its head.
+    fn chained(&mut self, world: &World, refund: &Refund) {
+        let before = RefundId(Uuid::from_u128(refund.id.0.as_u128() - 1));
+        let chains = world.store.chains(Some(before), 1).now_or_never().unwrap().unwrap();
+        if let Err(fault) = verify(refund.id, chains[0].links(), refund.history) {
+            self.fault(world, format!("{}: {fault}", refund.id));
         }
     }
 

@@ -72,6 +72,14 @@ impl Leases {
         }
     }
 
+    /// A person took a refund from whoever had it.
+    pub(crate) fn revoked(&mut self, id: RefundId) {
+        if let Some(last) = self.held.get_mut(&id) {
+            last.token += 1;
+            last.runs = false;
+        }
+    }
+
     /// A worker is done with a refund.
     pub(crate) fn released(&mut self, lease: &Lease) {
         if self.is_last(lease)

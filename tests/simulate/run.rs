@@ -43,12 +43,13 @@ pub(crate) struct Figures {
     pub(crate) fenced: u64,
     pub(crate) withheld: u64,
     pub(crate) streams: u64,
+    pub(crate) rulings: u64,
     /// Refunds that wait for a person at the end.
     pub(crate) left: u64,
 }
 
 impl Figures {
-    fn named(&self) -> [(&'static str, u64); 14] {
+    fn named(&self) -> [(&'static str, u64); 15] {
         [
             ("refunds", self.refunds),
             ("refused", self.refused),
@@ -63,6 +64,7 @@ impl Figures {
             ("fenced", self.fenced),
             ("withheld", self.withheld),
             ("streams", self.streams),
+            ("rulings", self.rulings),
             ("left to a person", self.left),
         ]
     }
@@ -83,6 +85,7 @@ impl AddAssign for Figures {
         self.fenced += other.fenced;
         self.withheld += other.withheld;
         self.streams += other.streams;
+        self.rulings += other.rulings;
         self.left += other.left;
     }
 }

@@ -35,8 +35,13 @@ pub struct Schedule {
     /// The longest delay between two probes, milliseconds.
     pub probe_max_ms: u64,
     /// The delays before the first, second and later lookups of a refund in review or unknown, milliseconds.
-    /// After the last the refund is overdue.
+    /// The last one repeats.
     pub check_schedule_ms: Vec<u64>,
+    /// How many days a review may take before it is overdue.
+    pub review_overdue_days: u32,
+    /// How long after its end a final refund is looked at again, milliseconds, each time: a success may be
+    /// taken back, and what ended a doubt as failed may have been effected. Empty: never.
+    pub follow_schedule_ms: Vec<u64>,
 }
 
 impl Default for Schedule {
@@ -62,6 +67,8 @@ impl Default for Schedule {
                 4 * DAY_MS,
                 7 * DAY_MS,
             ],
+            review_overdue_days: 7,
+            follow_schedule_ms: vec![DAY_MS, 3 * DAY_MS, 7 * DAY_MS],
         }
     }
 }
@@ -85,6 +92,14 @@ impl Schedule {
         }
         if self.probe_min_ms > self.probe_max_ms {
             faults.add(key("probe_min_ms"), "must not exceed probe_max_ms");
+        }
+        faults.within(&key("review_overdue_days"), self.review_overdue_days, &(1..=365));
+        let follows = &self.follow_schedule_ms;
+        let each_fits = follows.iter().all(|delay| (1..=90 * DAY_MS).contains(delay));
+        if follows.len() > CHECKS_MAX || !each_fits || !follows.is_sorted() {
+            let rule =
+                format!("must be at most {CHECKS_MAX} delays of 1 ms to 90 days, none below the one before");
+            faults.add(key("follow_schedule_ms"), rule);
         }
         let checks = &self.check_schedule_ms;
         let each_fits = checks.iter().all(|delay| (1..=30 * DAY_MS).contains(delay));

@@ -26,11 +26,30 @@ impl Refund {
                 self.next_of_review(change, reference.as_ref(), doubt, now)
             }
             State::Succeeded(success) | State::PartiallySucceeded(success) => match change {
-                Change::Reverse => Some(Next::ended(State::Reversed(success.clone()))),
-                _other => None,
+                Change::Reverse { note } => Some(Next::reversed(success.clone(), note)),
+                other => self.followed_up(&other),
             },
-            State::Failed(_) | State::Canceled | State::Reversed(_) => None,
+            State::Failed(_) | State::Canceled | State::Reversed(_) => self.followed_up(&change),
         }
+    }
+
+    /// A final refund was looked at, or could not be, and stays as it is.
+    fn followed_up(&self, change: &Change) -> Option<Next> {
+        let idle_steps = match change {
+            Change::Absent { .. } => 0,
+            Change::Wait { .. } => self.idle_steps.saturating_add(1),
+            Change::Send { .. }
+            | Change::NothingSent { .. }
+            | Change::Unanswered { .. }
+            | Change::Decline { .. }
+            | Change::Review { .. }
+            | Change::Confirm(_)
+            | Change::ConfirmPart(_)
+            | Change::Reject(_)
+            | Change::Cancel
+            | Change::Reverse { .. } => return None,
+        };
+        Some(Next { idle_steps, ..Next::ended(self.state.clone()) })
     }
 
     fn next_of_pending(&self, change: Change, now: Timestamp) -> Option<Next> {
@@ -58,7 +77,7 @@ impl Refund {
             | Change::Confirm(_)
             | Change::ConfirmPart(_)
             | Change::Absent { .. }
-            | Change::Reverse => None,
+            | Change::Reverse { .. } => None,
         }
     }
 
@@ -107,7 +126,7 @@ impl Refund {
             | Change::Wait { .. }
             | Change::Reject(_)
             | Change::Cancel
-            | Change::Reverse => None,
+            | Change::Reverse { .. } => None,
         }
     }
 
@@ -147,7 +166,7 @@ impl Refund {
             | Change::Unanswered { .. }
             | Change::Reject(_)
             | Change::Cancel
-            | Change::Reverse => None,
+            | Change::Reverse { .. } => None,
         }
     }
 
@@ -188,7 +207,7 @@ impl Refund {
             | Change::Decline { conclusive: false, .. }
             | Change::Reject(_)
             | Change::Cancel
-            | Change::Reverse => None,
+            | Change::Reverse { .. } => None,
         }
     }
 
@@ -216,6 +235,10 @@ impl Refund {
 impl Next {
     fn ended(state: State) -> Self {
         Self { state, due: None, overdue: None, idle_steps: 0, note: None }
+    }
+
+    fn reversed(success: Success, note: String) -> Self {
+        Self { note: Some(note), ..Self::ended(State::Reversed(success)) }
     }
 
     fn review(reference: Option<String>, doubt: Doubt, due: Timestamp, overdue: Timestamp) -> Self {

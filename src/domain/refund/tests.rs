@@ -80,7 +80,7 @@ fn changes() -> Vec<Change> {
         Change::Wait { wait: Wait::Backoff, delay },
         Change::Reject(failure()),
         Change::Cancel,
-        Change::Reverse,
+        Change::Reverse { note: "the order shows it".to_owned() },
         Change::ConfirmPart(success(AMOUNT_MINOR - 1)),
     ]
 }

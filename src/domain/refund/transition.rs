@@ -78,7 +78,10 @@ pub enum Change {
     /// The caller withdrew it.
     Cancel,
     /// The provider took the money back, on positive evidence.
-    Reverse,
+    Reverse {
+        /// What shows it, in one sentence.
+        note: String,
+    },
 }
 
 /// A change that the table does not have.
@@ -160,7 +163,7 @@ impl Refund {
             | Change::Wait { .. }
             | Change::Reject(_)
             | Change::Cancel
-            | Change::Reverse => {}
+            | Change::Reverse { .. } => {}
         }
         (baseline, items, alone)
     }
@@ -207,7 +210,7 @@ impl Change {
             Self::Wait { .. } => "wait",
             Self::Reject(_) => "reject",
             Self::Cancel => "cancel",
-            Self::Reverse => "reverse",
+            Self::Reverse { .. } => "reverse",
         }
     }
 }

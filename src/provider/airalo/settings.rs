@@ -79,6 +79,8 @@ pub fn capabilities(_settings: &Settings) -> Capabilities {
         lookup: true,
         echoes_key: false,
         absence_proves_refusal: false,
+        shows_reversals: true,
+        person_reviews: true,
         partial: false,
         several_per_order: true,
         takes_transaction_id: false,

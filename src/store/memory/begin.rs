@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::world::{World, inconsistent};
 use crate::domain::account::Account;
 use crate::domain::admission::Rate;
+use crate::domain::attempt::Attempt;
 use crate::domain::decision::{self, AccountRows, Intent, MemberRows, Verdict};
 use crate::domain::sight::Sight;
 use crate::domain::timestamp::Timestamp;
@@ -55,6 +56,7 @@ impl World {
         let rows: Vec<_> = members.iter().map(|member| self.member_rows(member)).collect();
         let account_rows = AccountRows { account, state: &state, bucket_next_free };
         let verdicts = decision::begin(intent, &rows, account_rows, now)?;
+        let mut begun_now = None;
         if let Some(admitted) = verdicts.admitted {
             if self.attempts.contains_key(&intent.attempt) {
                 return Err(inconsistent("attempts", "id", &intent.attempt));
@@ -68,10 +70,11 @@ impl World {
                 .map(|(member, _)| (member.row.refund.id, member.sight))
                 .collect();
             let attempt = attempt_of(intent, &going, &account.identity.name, now);
-            self.attempts.insert(attempt.id, attempt);
+            self.attempts.insert(attempt.id, attempt.clone());
+            begun_now = Some(attempt);
         }
         for (member, verdict) in members.iter().zip(verdicts.members) {
-            let told = self.write(member, verdict, intent, &mut wakes, now);
+            let told = self.go_or_stay(member, verdict, begun_now.as_ref(), intent.lease, &mut wakes, now);
             if let Some(begun) = begun.get_mut(member.place) {
                 *begun = told;
             }
@@ -94,33 +97,31 @@ impl World {
         }
     }
 
-    fn write(
+    fn go_or_stay(
         &mut self,
         member: &Member<'_>,
         verdict: Verdict,
-        intent: &Intent,
+        attempt: Option<&Attempt>,
+        lease: Duration,
         wakes: &mut Wakes,
         now: Timestamp,
     ) -> Begun {
-        let (before, after) = (&member.row.refund, verdict.transition.refund);
+        let (before, after) = (&member.row.refund, &verdict.transition.refund);
         if let (Some(key), Some(guard)) = (&member.key, &verdict.guard) {
-            let guard = guard_after(self.guards.get(key), guard, before, &after);
+            let guard = guard_after(self.guards.get(key), guard, before, after);
             self.guards.insert(key.clone(), guard);
         }
-        self.give_up(before, &after);
-        if let Some(event) = verdict.transition.event {
-            wakes.changed.push(event.refund_id);
-            self.append(event);
+        self.give_up(before, after);
+        let goes = verdict.goes;
+        let written = member.row.begun(verdict, attempt, lease, now);
+        wakes.changed.extend(written.events.iter().map(|event| event.refund_id));
+        let refund = Box::new(written.row.refund.clone());
+        self.write(written);
+        if goes {
+            return Begun::Go(refund);
         }
-        let refund = Box::new(after.clone());
-        if verdict.goes {
-            self.put(member.row.kept(after, intent.lease, now));
-            Begun::Go(refund)
-        } else {
-            wakes.due |= after.due.is_some_and(|due| due <= now);
-            self.put(member.row.settled(after));
-            Begun::Stay(refund)
-        }
+        wakes.due |= refund.due.is_some_and(|due| due <= now);
+        Begun::Stay(refund)
     }
 
     /// How long until a budget has a slot.

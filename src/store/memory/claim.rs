@@ -6,7 +6,7 @@ use super::world::World;
 use crate::domain::batch;
 use crate::domain::refund::StateKind;
 use crate::domain::timestamp::Timestamp;
-use crate::store::row::{Desk, Row, age, calls, may_go, of_bucket};
+use crate::store::row::{Call, Desk, Row, age, calls, may_go, of_bucket};
 use crate::store::wake::Wakes;
 use crate::store::{ClaimAsk, Claimed, Lease};
 
@@ -24,8 +24,8 @@ impl World {
                 bucket.is_some_and(|bucket| of_bucket(ask, bucket).any(|name| self.makes_ready(name, now)));
         }
         let due = desks.iter().flat_map(|desk| self.candidates(desk, now)).cloned().collect();
-        let mut claimed = Vec::new();
-        for call in calls(due, &desks, now) {
+        let (mut claimed, calls) = (Vec::new(), calls(due, &desks, now));
+        for call in &calls {
             let Some(desk) = desks.iter().find(|desk| call.account() == Some(desk.name())) else {
                 continue;
             };
@@ -35,6 +35,14 @@ impl World {
             claimed.push(call.handed_out(&ask.worker, desk.state.clone(), now));
             for row in &call.rows {
                 self.put(row.claimed(&ask.worker, ask.lease, now));
+            }
+        }
+        for desk in &desks {
+            let room = desk.room_for_follow_ups(&calls, now).unwrap_or(0);
+            let rows: Vec<Row> = self.followed(desk.name(), now).take(room).cloned().collect();
+            for row in rows {
+                self.put(row.claimed(&ask.worker, ask.lease, now));
+                claimed.push(Call::follow_up(row).handed_out(&ask.worker, desk.state.clone(), now));
             }
         }
         claimed

@@ -7,11 +7,14 @@ use crate::domain::account::Account;
 use crate::domain::answer::{Signal, quiet_of_looks};
 use crate::domain::decision::{Acceptance, accept};
 use crate::domain::guard::Guard;
+use crate::domain::id::RefundId;
 use crate::domain::plan::Jitter;
 use crate::domain::refund::{NewRefund, Refund, StateKind};
+use crate::domain::sight::OrderSnapshot;
 use crate::domain::timestamp::Timestamp;
 use crate::store::row::{
-    EsimKey, GuardKey, Row, figures_are_unclear, frees_order, marked, next_slot, next_slots, own_seen_minor,
+    EsimKey, GuardKey, Row, Stepped, Written, figures_are_unclear, frees_order, marked, moved_after_all,
+    next_slot, next_slots, own_seen_minor,
 };
 use crate::store::wake::Wakes;
 use crate::store::{AttemptRecord, Record, Recorded, Recovery, Result};
@@ -29,16 +32,16 @@ impl World {
                 let esims = EsimKey::all_of(&new.identity, &new.content);
                 let claimed = esims.iter().filter(|key| self.claims.contains_key(key));
                 let taken: Vec<_> = claimed.map(|key| key.iccid.clone()).collect();
-                let acceptance = accept(new, existing, guard, &taken, now);
-                if let Acceptance::Accepted { transition, guard } = &acceptance {
-                    let refund = transition.refund.clone();
+                let mut acceptance = accept(new, existing, guard, &taken, now);
+                if let Acceptance::Accepted { transition, guard } = &mut acceptance {
+                    let written = Written::accepted(transition);
+                    let refund = &written.row.refund;
                     wakes.changed.push(refund.id);
                     wakes.due |= refund.due.is_some_and(|due| due <= now);
                     self.keys.insert(scope, refund.id);
                     self.claims.extend(esims.into_iter().map(|key| (key, refund.id)));
-                    self.put(Row::accepted(refund));
                     self.guards.extend(key.zip(guard.clone()));
-                    transition.event.iter().for_each(|event| self.append(event.clone()));
+                    self.write(written);
                 }
                 acceptance
             })
@@ -48,52 +51,62 @@ impl World {
 
     pub(super) fn record(
         &mut self,
-        record: Record,
+        record: &Record,
         account: &Account,
         now: Timestamp,
     ) -> Result<(Vec<Recorded>, Wakes)> {
-        let (mut told, mut steps, mut events) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut told, mut steps, mut late) = (Vec::new(), Vec::new(), Vec::new());
         let mut wakes = Wakes::default();
         for member in &record.members {
             let before = self.known(member.lease.refund_id)?.clone();
-            let Some((after, event)) = before.step(member, record.trace_id.as_ref(), now)? else {
-                told.push(Recorded::Stale);
-                continue;
-            };
-            wakes.changed.extend(event.as_ref().map(|event| event.refund_id));
-            wakes.due |= after.held.is_none() && after.due.is_some_and(|due| due <= now);
-            events.extend(event);
-            told.push(Recorded::Applied(Box::new(after.refund.clone())));
-            steps.push((before, after));
+            let noticed = self.noticed_of(before.refund.id);
+            match before.step(member, record, &noticed, account, now)? {
+                Stepped::Applied(after) => {
+                    wakes.changed.extend(after.events.iter().map(|event| event.refund_id));
+                    wakes.due |= after.row.held.is_none() && after.row.due.is_some_and(|due| due <= now);
+                    told.push(Recorded::Applied(Box::new(after.row.refund.clone())));
+                    steps.push((before, after));
+                }
+                Stepped::Late(evidence) => {
+                    told.push(Recorded::Stale);
+                    late.extend(evidence.map(|evidence| (before, evidence)));
+                }
+            }
         }
-        let guards = self.told_guards(&record, &steps, account)?;
+        let alone = steps.is_empty() && !record.members.is_empty();
         let freed: BTreeSet<GuardKey> = steps
             .iter()
-            .filter(|(before, after)| frees_order(&before.refund, &after.refund, account))
+            .filter(|(before, after)| frees_order(&before.refund, &after.row.refund, account))
             .filter_map(|(before, _)| GuardKey::of_refund(&before.refund))
             .collect();
-        let attempt = marked(record.attempt, told.contains(&Recorded::Stale));
+        let noticed = late.iter().filter(|(_, evidence)| evidence.discrepancy.is_some()).cloned();
+        let told_of: Vec<_> = steps.into_iter().chain(noticed).collect();
+        let guards = self.told_guards(record, &told_of, account)?;
+        let attempt = marked(record.attempt.clone(), told.contains(&Recorded::Stale));
         if let Some(AttemptRecord::End(id, _)) = &attempt
             && !self.attempts.contains_key(id)
         {
             return Err(inconsistent("attempts", "id", id));
         }
+        if let Some(snapshot) = &record.snapshot {
+            self.follow_listed(snapshot, guards.keys(), now);
+        }
         self.guards.extend(guards);
-        if !steps.is_empty() || record.members.is_empty() {
+        if !alone {
             self.tell_account(&record.signals, account, now);
-            let ended = steps.iter().map(|(before, _)| before);
+            let ended = told_of.iter().map(|(before, _)| before);
             if let Some((bucket, until)) = next_slot(&record.signals, ended, account, now) {
                 self.put_off_bucket(bucket, until);
             }
         }
-        for (before, after) in steps {
-            self.give_up(&before.refund, &after.refund);
-            self.put(after);
+        for (before, after) in told_of {
+            self.give_up(&before.refund, &after.row.refund);
+            self.write(after);
+        }
+        for (_, evidence) in late.into_iter().filter(|(_, evidence)| evidence.discrepancy.is_none()) {
+            self.write(evidence);
         }
         wakes.due |= self.wake_waiting(&freed, now);
-        for event in events {
-            self.append(event);
-        }
         match attempt {
             None => {}
             Some(AttemptRecord::Whole(whole)) => {
@@ -111,8 +124,36 @@ impl World {
         Ok((told, wakes))
     }
 
+    /// The discrepancies of a refund that are known, by the provider's ids.
+    fn noticed_of(&self, id: RefundId) -> Vec<String> {
+        let known = self.discrepancies.range((id, 0)..=(id, i64::MAX));
+        known.map(|(_, noticed)| noticed.provider_refund_id.clone().unwrap_or_default()).collect()
+    }
+
+    /// Has those of some orders looked at that are FAILED or CANCELED and listed as effected.
+    fn follow_listed<'a>(
+        &mut self,
+        snapshot: &OrderSnapshot,
+        keys: impl Iterator<Item = &'a GuardKey>,
+        now: Timestamp,
+    ) {
+        let mut listed = Vec::new();
+        for key in keys {
+            let of_order = self.refunds_of(key, &[]).into_iter();
+            let moved = of_order.filter(|refund| moved_after_all(refund, snapshot));
+            let new = moved.filter(|refund| self.noticed_of(refund.id).is_empty());
+            listed.extend(new.map(|refund| refund.id));
+        }
+        for id in listed {
+            if let Some(mut row) = self.rows.get(&id).cloned() {
+                row.refund.follow = Some(row.refund.follow.map_or(now, |at| at.min(now)));
+                self.put(row);
+            }
+        }
+    }
+
     /// Makes those due that wait for an order that is free now; tells whether there were any.
-    fn wake_waiting(&mut self, freed: &BTreeSet<GuardKey>, now: Timestamp) -> bool {
+    pub(super) fn wake_waiting(&mut self, freed: &BTreeSet<GuardKey>, now: Timestamp) -> bool {
         if freed.is_empty() {
             return false;
         }
@@ -129,18 +170,19 @@ impl World {
     fn told_guards(
         &self,
         record: &Record,
-        steps: &[(Row, Row)],
+        steps: &[(Row, Written)],
         account: &Account,
     ) -> Result<BTreeMap<GuardKey, Guard>> {
         let mut guards = BTreeMap::new();
         for (before, after) in steps {
-            let (held, holds) = (before.refund.held_minor(), after.refund.held_minor());
-            if let Some(key) = GuardKey::of_refund(&after.refund)
-                && (held != holds || record.snapshot.is_some())
+            let (held, holds) = (before.refund.held_minor(), after.row.refund.held_minor());
+            let noticed_minor = after.discrepancy.as_ref().map(|noticed| noticed.amount_minor.unwrap_or(0));
+            if let Some(key) = GuardKey::of_refund(&before.refund)
+                && (held != holds || record.snapshot.is_some() || noticed_minor.is_some())
             {
                 let stored = guards.get(&key).or_else(|| self.guards.get(&key));
                 let guard = stored.ok_or_else(|| inconsistent("guards", "order_key", &key.order_key))?;
-                guards.insert(key, guard.moved(held, holds));
+                guards.insert(key, guard.moved(held, holds).with_external(noticed_minor.unwrap_or(0)));
             }
         }
         if let Some(snapshot) = &record.snapshot {
@@ -155,21 +197,19 @@ impl World {
     }
 
     /// Our own refunds of an order that are open or succeeded, as they will be after some steps.
-    pub(super) fn own_refunds<'a>(&'a self, key: &GuardKey, steps: &'a [(Row, Row)]) -> Vec<&'a Refund> {
+    pub(super) fn own_refunds<'a>(&'a self, key: &GuardKey, steps: &'a [(Row, Written)]) -> Vec<&'a Refund> {
         let mut own = self.refunds_of(key, steps);
-        own.retain(|refund| {
-            !matches!(refund.state.kind(), StateKind::Failed | StateKind::Canceled | StateKind::Reversed)
-        });
+        own.retain(|refund| refund.lives());
         own
     }
 
     /// All our refunds of an order, as they will be after some steps.
-    pub(super) fn refunds_of<'a>(&'a self, key: &GuardKey, steps: &'a [(Row, Row)]) -> Vec<&'a Refund> {
+    pub(super) fn refunds_of<'a>(&'a self, key: &GuardKey, steps: &'a [(Row, Written)]) -> Vec<&'a Refund> {
         self.rows
             .values()
             .map(|row| {
-                let step = steps.iter().find(|(_, after)| after.refund.id == row.refund.id);
-                step.map_or(&row.refund, |(_, after)| &after.refund)
+                let step = steps.iter().find(|(before, _)| before.refund.id == row.refund.id);
+                step.map_or(&row.refund, |(_, after)| &after.row.refund)
             })
             .filter(|refund| GuardKey::of_refund(refund).as_ref() == Some(key))
             .collect()
@@ -212,10 +252,7 @@ impl World {
             }
         }
         for restored in made {
-            self.put(restored.row);
-            for event in restored.events {
-                self.append(event);
-            }
+            self.write(restored.written);
             self.attempts.extend(restored.attempt.map(|attempt| (attempt.id, attempt)));
         }
         for account in accounts.iter().filter(|account| !account.capabilities.echoes_key) {

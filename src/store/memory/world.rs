@@ -5,14 +5,17 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use crate::domain::account::AccountIdentity;
 use crate::domain::admission::AccountState;
 use crate::domain::attempt::Attempt;
+use crate::domain::discrepancy::Discrepancy;
 use crate::domain::event::Event;
 use crate::domain::guard::Guard;
+use crate::domain::history::History;
 use crate::domain::id::{AccountName, AttemptId, CallerName, RefundId, RequestId};
 use crate::domain::refund::{Refund, StateKind};
 use crate::domain::timestamp::Timestamp;
-use crate::store::row::{EsimKey, GuardKey, Row, is_past};
+use crate::store::history::{Sealed, opened};
+use crate::store::row::{EsimKey, GuardKey, Row, Written, is_past};
 use crate::store::wake::Wakes;
-use crate::store::{Depth, Error, History, Result};
+use crate::store::{Depth, Error, Result};
 
 /// The tables.
 #[derive(Debug, Default)]
@@ -27,6 +30,10 @@ pub(super) struct World {
     /// Which refund has which eSIM.
     pub(super) claims: BTreeMap<EsimKey, RefundId>,
     pub(super) attempts: BTreeMap<AttemptId, Attempt>,
+    pub(super) chains: BTreeMap<RefundId, Vec<Sealed>>,
+    pub(super) discrepancies: BTreeMap<(RefundId, i64), Discrepancy>,
+    /// When which final refund of an account is looked at again.
+    follows: BTreeMap<AccountName, BTreeSet<(Timestamp, RefundId)>>,
     /// Per refund, in order; `unplaced` tells in which order they came.
     pub(super) events: BTreeMap<RefundId, Vec<Event>>,
     unplaced: Vec<(RefundId, i64)>,
@@ -48,7 +55,14 @@ impl World {
         } else {
             ends.remove(&(row.refund.send_before, id));
         }
+        let follow = row.refund.follow.map(|at| (at, id));
+        self.follows.entry(queue.0.clone()).or_default().extend(follow);
         let old = self.rows.insert(id, row);
+        if let Some(was) = old.as_ref().and_then(|old| old.refund.follow).map(|at| (at, id))
+            && Some(was) != follow
+        {
+            self.follows.entry(queue.0.clone()).or_default().remove(&was);
+        }
         if let Some((old_due, old)) = old.and_then(|old| Some((old.due?, old)))
             && let Some(queue) = self.due.get_mut(&queue_of(&old))
         {
@@ -67,6 +81,12 @@ impl World {
         now: Timestamp,
     ) -> impl Iterator<Item = &Row> {
         self.queue(account, unsent).take_while(move |row| row.due <= Some(now))
+    }
+
+    /// Final refunds of an account that are to be looked at again, by when.
+    pub(super) fn followed(&self, account: &AccountName, now: Timestamp) -> impl Iterator<Item = &Row> {
+        let due = self.follows.get(account).into_iter().flatten().take_while(move |(at, _)| *at <= now);
+        due.filter_map(|(_, id)| self.rows.get(id))
     }
 
     /// What of an account was never sent, is due, and may not be sent any more.
@@ -94,7 +114,18 @@ impl World {
         }
     }
 
-    pub(super) fn append(&mut self, event: Event) {
+    /// Writes what becomes of a refund.
+    pub(super) fn write(&mut self, written: Written) {
+        let Written { row, sealed, events, discrepancy } = written;
+        self.chains.entry(row.refund.id).or_default().extend(sealed);
+        self.put(row);
+        for event in events {
+            self.append(event);
+        }
+        self.discrepancies.extend(discrepancy.map(|noticed| ((noticed.refund_id, noticed.number), noticed)));
+    }
+
+    fn append(&mut self, event: Event) {
         self.unplaced.push((event.refund_id, event.sequence));
         self.events.entry(event.refund_id).or_default().push(event);
     }
@@ -118,11 +149,11 @@ impl World {
         after.filter_map(|(id, sequence)| self.events_after(*id, sequence - 1).next())
     }
 
-    pub(super) fn history(&self, id: RefundId) -> History {
-        let mut attempts: Vec<_> =
-            self.attempts.values().filter(|attempt| attempt.members.contains(&id)).cloned().collect();
-        attempts.sort_by_key(|attempt| (attempt.started, attempt.id));
-        History { events: self.events_after(id, 0).cloned().collect(), attempts }
+    pub(super) fn history(&self, id: RefundId) -> Result<History> {
+        let mut history = History::of(opened(id, self.chains.get(&id).into_iter().flatten().cloned())?);
+        history.discrepancies =
+            self.discrepancies.range((id, 0)..=(id, i64::MAX)).map(|(_, d)| d.clone()).collect();
+        Ok(history)
     }
 
     /// Gives the oldest unplaced events their positions.

@@ -52,6 +52,17 @@ impl<'a> Desk<'a> {
         }
     }
 
+    /// How many final refunds may be looked at again beside some calls; `None` for none. What is open comes
+    /// first, and an account that is held up for other reasons than a slot is left alone.
+    pub(in crate::store) fn room_for_follow_ups(&self, calls: &[Call], now: Timestamp) -> Option<usize> {
+        let open = match self.claimable(now) {
+            Claimable::All | Claimable::Started => !self.state.is_paused(now),
+            Claimable::Probe | Claimable::Nothing => false,
+        };
+        let taken = calls.iter().filter(|call| call.account() == Some(self.name())).count();
+        Some(self.room.saturating_sub(taken)).filter(|room| open && *room > 0)
+    }
+
     /// Whether refunds that were never sent may share a call here.
     fn shares_calls(&self) -> bool {
         self.account.capabilities.batch_max > 1
@@ -127,6 +138,11 @@ pub(in crate::store) struct Call {
 }
 
 impl Call {
+    /// A final refund that is looked at again.
+    pub(in crate::store) fn follow_up(row: Row) -> Self {
+        Self { probe: false, place: None, rows: vec![row] }
+    }
+
     /// The account that all of it is of.
     pub(in crate::store) fn account(&self) -> Option<&AccountName> {
         self.rows.first().map(|row| &row.refund.identity.name)

@@ -78,6 +78,12 @@ impl OtherRefunds {
     }
 }
 
+/// Whether an order lists as effected what is FAILED or CANCELED here.
+pub(in crate::store) fn moved_after_all(refund: &Refund, snapshot: &OrderSnapshot) -> bool {
+    matches!(refund.state.kind(), StateKind::Failed | StateKind::Canceled)
+        && snapshot.success_of(refund).is_some()
+}
+
 /// Whether the figures of an order cannot be read now: where no key is echoed, a refund of ours that is
 /// undecided and of which no part is known may be in them or not.
 pub(in crate::store) fn figures_are_unclear<'a>(

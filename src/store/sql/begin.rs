@@ -71,9 +71,13 @@ pub(super) async fn begin(
     let account_rows = AccountRows { account, state: &standing.state, bucket_next_free: standing.next_free };
     let verdicts = decision::begin(intent, &rows, account_rows, now)?;
     let mut wakes = Wakes::default();
-    spend(tx, intent, account, &members, &verdicts, &standing, now).await?;
-    for ((place, member), verdict) in members.iter().zip(&verdicts.members) {
-        let told = write(tx, member, verdict, intent, &mut guards, &mut wakes, now).await?;
+    let attempt = spend(tx, intent, account, &members, &verdicts, &standing, now).await?;
+    for ((place, member), verdict) in members.iter().zip(verdicts.members) {
+        if let (Some(key), Some(guard)) = (&member.key, &verdict.guard) {
+            let (before, after) = (&member.row.refund, &verdict.transition.refund);
+            guards.set(key.clone(), guard_after(guards.get(key), guard, before, after));
+        }
+        let told = write(tx, member.row, verdict, attempt.as_ref(), intent, &mut wakes, now).await?;
         if let Some(begun) = begun.get_mut(*place) {
             *begun = told;
         }
@@ -132,7 +136,7 @@ async fn lock_account(
     Ok(Standing { state, next_free })
 }
 
-/// Writes what those who go spend together, and their one attempt; nothing if nobody goes.
+/// Writes what those who go spend together, and their one attempt, which it gives; nothing if nobody goes.
 async fn spend(
     tx: &Tx,
     intent: &Intent,
@@ -141,9 +145,9 @@ async fn spend(
     verdicts: &Verdicts,
     standing: &Standing,
     now: Timestamp,
-) -> Result<(), Fault> {
+) -> Result<Option<Attempt>, Fault> {
     let Some(admitted) = &verdicts.admitted else {
-        return Ok(());
+        return Ok(None);
     };
     if admitted.account != standing.state {
         accounts::save(tx, account.identity.name.as_str(), &admitted.account).await?;
@@ -161,35 +165,27 @@ async fn spend(
     if !insert_attempt(tx, &attempt).await? {
         row::Reading::new("attempts", &attempt.id).need::<()>("id", None)?;
     }
-    Ok(())
+    Ok(Some(attempt))
 }
 
 /// Writes what became of one member.
 async fn write(
     tx: &Tx,
-    member: &Member<'_>,
-    verdict: &Verdict,
+    row: &Row,
+    verdict: Verdict,
+    attempt: Option<&Attempt>,
     intent: &Intent,
-    guards: &mut Guards,
     wakes: &mut Wakes,
     now: Timestamp,
 ) -> Result<Begun, Fault> {
-    let (before, after) = (&member.row.refund, &verdict.transition.refund);
-    if let (Some(key), Some(guard)) = (&member.key, &verdict.guard) {
-        guards.set(key.clone(), guard_after(guards.get(key), guard, before, after));
-    }
-    claims::delete(tx, before.id, &EsimKey::given_up(before, after)).await?;
-    let row = if verdict.goes {
-        member.row.kept(after.clone(), intent.lease, now)
-    } else {
-        member.row.settled(after.clone())
-    };
-    refunds::save(tx, &row).await?;
-    refunds::append(tx, verdict.transition.event.iter().cloned().collect()).await?;
-    wakes.changed.extend(verdict.transition.event.iter().map(|event| event.refund_id));
-    wakes.due |= !verdict.goes && after.due.is_some_and(|due| due <= now);
-    let refund = Box::new(after.clone());
-    Ok(if verdict.goes { Begun::Go(refund) } else { Begun::Stay(refund) })
+    let goes = verdict.goes;
+    claims::delete(tx, row.refund.id, &EsimKey::given_up(&row.refund, &verdict.transition.refund)).await?;
+    let written = row.begun(verdict, attempt, intent.lease, now);
+    refunds::write(tx, std::slice::from_ref(&written)).await?;
+    wakes.changed.extend(written.events.iter().map(|event| event.refund_id));
+    let refund = Box::new(written.row.refund);
+    wakes.due |= !goes && refund.due.is_some_and(|due| due <= now);
+    Ok(if goes { Begun::Go(refund) } else { Begun::Stay(refund) })
 }
 
 /// Writes an attempt and its members, unless it is written already; tells whether it wrote.

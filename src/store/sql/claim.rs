@@ -52,6 +52,7 @@ pub(super) async fn claim(tx: &Tx, ask: &ClaimAsk) -> Result<(Vec<Claimed>, Wake
     settle_probes(tx, ask, &mut calls, &desks, &mut states, now).await?;
     let ids: Vec<RefundId> = calls.iter().flat_map(|call| &call.rows).map(|row| row.refund.id).collect();
     leases::take(tx, ask, &ids, now).await?;
+    calls.extend(follow_ups(tx, ask, &desks, &calls, now).await?);
     let claimed = calls
         .iter()
         .map(|call| {
@@ -141,12 +142,7 @@ async fn candidates(tx: &Tx, desks: &[Desk<'_>], now: Timestamp) -> Result<Vec<R
             select.union(UnionType::All, from(of_account));
         }
     }
-    tx.conn
-        .query_all(&select)
-        .await?
-        .iter()
-        .map(|found| Ok(Row::try_from(refund::Model::from_query_result(found, "")?)?))
-        .collect()
+    rows_of(tx, &select).await
 }
 
 fn due(now: Timestamp, limit: usize, which: &'static str, by: By) -> sea_orm::Select<refund::Entity> {
@@ -163,6 +159,39 @@ fn due(now: Timestamp, limit: usize, which: &'static str, by: By) -> sea_orm::Se
 
 fn from(select: sea_orm::Select<refund::Entity>) -> SelectStatement {
     Query::select().column(Asterisk).from_subquery(select.into_query(), Alias::new("found")).to_owned()
+}
+
+/// Final refunds that are looked at again, where there is room left: leased.
+async fn follow_ups(
+    tx: &Tx,
+    ask: &ClaimAsk,
+    desks: &[Desk<'_>],
+    calls: &[Call],
+    now: Timestamp,
+) -> Result<Vec<Call>, Fault> {
+    let mut selects = desks.iter().filter_map(|desk| {
+        let limit = desk.room_for_follow_ups(calls, now)?;
+        let due = refund::Entity::find()
+            .filter(refund::Column::Account.eq(desk.name().as_str()))
+            .filter(refund::Column::FollowUs.lte(now.micros()))
+            .order_by_asc(refund::Column::FollowUs)
+            .limit(u64::try_from(limit).unwrap_or(u64::MAX))
+            .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
+        Some(from(due))
+    });
+    let Some(mut select) = selects.next() else { return Ok(Vec::new()) };
+    for other in selects {
+        select.union(UnionType::All, other);
+    }
+    let rows = rows_of(tx, &select).await?;
+    let ids: Vec<RefundId> = rows.iter().map(|row| row.refund.id).collect();
+    leases::take_followed(tx, &ids, now.plus(ask.lease)).await?;
+    Ok(rows.into_iter().map(Call::follow_up).collect())
+}
+
+async fn rows_of(tx: &Tx, select: &SelectStatement) -> Result<Vec<Row>, Fault> {
+    let found = tx.conn.query_all(select).await?;
+    found.iter().map(|found| Ok(Row::try_from(refund::Model::from_query_result(found, "")?)?)).collect()
 }
 
 /// Of accounts that only a probe may try: looks again under their locks, keeps what they allow, and notes the

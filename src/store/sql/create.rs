@@ -14,7 +14,7 @@ use crate::domain::decision::{Acceptance, accept};
 use crate::domain::id::{CallerName, RefundId, RequestId};
 use crate::domain::refund::{NewRefund, Refund};
 use crate::store::Result;
-use crate::store::row::{EsimKey, GuardKey, Row};
+use crate::store::row::{EsimKey, GuardKey, Row, Written};
 use crate::store::wake::Wakes;
 
 type Scope = (CallerName, RequestId);
@@ -30,7 +30,7 @@ pub(super) async fn create(tx: &Tx, batch: &[NewRefund]) -> Result<(Vec<Acceptan
     // by now.
     let mut accepted = accepted_before(tx, batch).await?;
     let now = tx.now().await?;
-    let (mut rows, mut events) = (Vec::new(), Vec::new());
+    let mut written = Vec::new();
     let mut wakes = Wakes::default();
     let mut acceptances = Vec::with_capacity(batch.len());
     for new in batch {
@@ -40,27 +40,41 @@ pub(super) async fn create(tx: &Tx, batch: &[NewRefund]) -> Result<(Vec<Acceptan
         let esims = esim_keys(new);
         let of_others: Vec<_> =
             esims.iter().filter(|key| taken.contains(key)).map(|key| key.iccid.clone()).collect();
-        let acceptance = accept(new.clone(), accepted.get(&scope), guard, &of_others, now);
-        if let Acceptance::Accepted { transition, guard } = &acceptance {
+        let mut acceptance = accept(new.clone(), accepted.get(&scope), guard, &of_others, now);
+        if let Acceptance::Accepted { transition, guard } = &mut acceptance {
+            let new = Written::accepted(transition);
+
             if let (Some(key), Some(guard)) = (key, guard) {
                 guards.set(key, guard.clone());
             }
-            accepted.insert(scope, transition.refund.clone());
+            accepted.insert(scope, new.row.refund.clone());
             taken.extend(esims.iter().cloned());
             claimed.extend(esims.into_iter().map(|key| (key, transition.refund.id)));
             wakes.changed.push(transition.refund.id);
             wakes.due |= transition.refund.due.is_some_and(|due| due <= now);
-            events.extend(transition.event.clone());
-            rows.push(Row::accepted(transition.refund.clone()));
+            written.push(new);
         }
         acceptances.push(acceptance);
     }
-    if !rows.is_empty() {
+    if !written.is_empty() {
         guards.save(tx).await?;
-        refunds::insert(tx, &rows, events).await?;
+        refunds::insert(tx, &written).await?;
         claims::insert(tx, &claimed).await?;
     }
     Ok((acceptances, wakes))
+}
+
+/// What [`create`] would answer, now; writes nothing.
+pub(super) async fn rehearse(tx: &Tx, new: &NewRefund) -> Result<Acceptance, Fault> {
+    let keys: BTreeSet<GuardKey> = guard_key(new).into_iter().collect();
+    let guards = Guards::lock(tx, &keys).await?;
+    let guard = keys.first().and_then(|key| guards.get(key));
+    let taken = claims::taken(tx, &esim_keys(new).into_iter().collect()).await?;
+    let taken: Vec<_> = taken.into_iter().map(|key| key.iccid).collect();
+    let accepted = accepted_before(tx, std::slice::from_ref(new)).await?;
+    let existing = accepted.into_values().next();
+    let now = tx.now().await?;
+    Ok(accept(new.clone(), existing.as_ref(), guard, &taken, now))
 }
 
 fn guard_key(new: &NewRefund) -> Option<GuardKey> {

@@ -8,8 +8,10 @@
 pub(super) mod account;
 pub(super) mod attempt;
 pub(super) mod attempt_member;
+pub(super) mod discrepancy;
 pub(super) mod event;
 pub(super) mod guard;
+pub(super) mod history;
 pub(super) mod iccid_claim;
 pub(super) mod idempotency_key;
 pub(super) mod rate_budget;

@@ -2,19 +2,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sea_orm::sea_query::{Expr, LockBehavior, LockType};
+use sea_orm::sea_query::{Expr, LockBehavior, LockType, Query};
 use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
 
-use super::entity::{guard, refund};
+use super::entity::{discrepancy, guard, refund};
 use super::fault::Fault;
 use super::row;
 use super::transaction::Tx;
 use crate::domain::account::ProviderKind;
 use crate::domain::guard::Guard;
-use crate::domain::refund::{Refund, StateKind};
+use crate::domain::refund::Refund;
+use crate::domain::sight::OrderSnapshot;
 use crate::domain::timestamp::Timestamp;
 use crate::store::Result;
-use crate::store::row::{GuardKey, Row};
+use crate::store::row::{GuardKey, Row, moved_after_all};
 
 /// Which refunds of an order are woken. Literal, not bound: only so can partial indexes serve.
 const WAITING: &str = "wait = 'order' AND state = 'pending'";
@@ -122,13 +123,9 @@ fn of_order(key: &GuardKey) -> Condition {
 
 /// Our own refunds of an order that are open or succeeded.
 pub(super) async fn own_refunds(tx: &Tx, key: &GuardKey) -> Result<Vec<Refund>, Fault> {
-    let given_back = [StateKind::Failed, StateKind::Canceled, StateKind::Reversed].map(StateKind::word);
-    let own = refund::Entity::find()
-        .filter(of_order(key))
-        .filter(refund::Column::State.is_not_in(given_back))
-        .all(&tx.conn)
-        .await?;
-    own.into_iter().map(|model| Ok(Row::try_from(model)?.refund)).collect()
+    let mut own = refunds_of(tx, key).await?;
+    own.retain(Refund::lives);
+    Ok(own)
 }
 
 /// All our refunds of an order. Its guard is locked, so that the answer holds until the end of the
@@ -136,6 +133,38 @@ pub(super) async fn own_refunds(tx: &Tx, key: &GuardKey) -> Result<Vec<Refund>, 
 pub(super) async fn refunds_of(tx: &Tx, key: &GuardKey) -> Result<Vec<Refund>, Fault> {
     let all = refund::Entity::find().filter(of_order(key)).all(&tx.conn).await?;
     all.into_iter().map(|model| Ok(Row::try_from(model)?.refund)).collect()
+}
+
+/// Has those of an order's refunds looked at that are FAILED or CANCELED and listed as effected: money moved
+/// that should not have. A row that another works on is passed over; the next look finds it.
+pub(super) async fn follow_listed(
+    tx: &Tx,
+    snapshot: &OrderSnapshot,
+    of_order: &[Refund],
+    now: Timestamp,
+) -> Result<(), Fault> {
+    let listed: Vec<_> = of_order.iter().filter(|refund| moved_after_all(refund, snapshot)).collect();
+    if listed.is_empty() {
+        return Ok(());
+    }
+    let noticed = Query::select().column(discrepancy::Column::RefundId).from(discrepancy::Entity).to_owned();
+    let idle = Condition::any()
+        .add(refund::Column::FollowUs.is_null())
+        .add(refund::Column::FollowUs.gt(now.micros()));
+    let ids = refund::Entity::find()
+        .select_only()
+        .column(refund::Column::Id)
+        .filter(refund::Column::Id.is_in(listed.iter().map(|refund| refund.id.0)))
+        .filter(refund::Column::Id.not_in_subquery(noticed))
+        .filter(idle)
+        .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
+        .into_query();
+    refund::Entity::update_many()
+        .col_expr(refund::Column::FollowUs, Expr::value(now.micros()))
+        .filter(refund::Column::Id.in_subquery(ids))
+        .exec(&tx.conn)
+        .await?;
+    Ok(())
 }
 
 /// Makes those due that wait for an order, whose guard is locked; tells whether there were any. Whoever is

@@ -1,24 +1,22 @@
 //! Reads that lock nothing.
 
-use std::collections::BTreeMap;
-
-use sea_orm::sea_query::Query;
+use sea_orm::sea_query::{Expr, Query};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseConnection, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    ColumnTrait, Condition, ConnectionTrait, DatabaseConnection, EntityTrait, PaginatorTrait, QueryFilter,
+    QueryOrder, QuerySelect,
 };
 
-use super::entity::{account, attempt, attempt_member, event, guard, idempotency_key, rate_budget, refund};
+use super::entity::{account, event, guard, idempotency_key, rate_budget, refund};
 use super::fault::Fault;
 use super::{guards, row};
 use crate::domain::admission::{AccountState, Rate};
-use crate::domain::attempt::Attempt;
 use crate::domain::event::Event;
 use crate::domain::guard::Guard;
 use crate::domain::id::{AccountName, CallerName, RefundId, RequestId};
 use crate::domain::refund::Refund;
 use crate::domain::timestamp::Timestamp;
 use crate::store::row::{GuardKey, Row};
-use crate::store::{Depth, History, Result};
+use crate::store::{Depth, Result};
 
 /// The changes of the schema that are not yet applied.
 pub(super) async fn pending(db: &DatabaseConnection) -> Result<Vec<String>, Fault> {
@@ -47,42 +45,43 @@ fn refund_of(model: Option<refund::Model>) -> Result<Option<Refund>, Fault> {
     Ok(model.map(Row::try_from).transpose()?.map(|row| row.refund))
 }
 
+/// How many of some accounts were accepted before a refund and wait, never sent.
+pub(super) async fn ahead<C: ConnectionTrait>(
+    db: &C,
+    accounts: &[AccountName],
+    refund: &Refund,
+) -> Result<u64, Fault> {
+    let at = refund.create_time.micros();
+    let earlier = Condition::any()
+        .add(refund::Column::CreatedUs.lt(at))
+        .add(Condition::all().add(refund::Column::CreatedUs.eq(at)).add(refund::Column::Id.lt(refund.id.0)));
+    Ok(refund::Entity::find()
+        .filter(refund::Column::Account.is_in(accounts.iter().map(AccountName::as_str)))
+        // Literal, not bound: only so can the partial index serve.
+        .filter(Expr::cust("state = 'pending'"))
+        .filter(refund::Column::CreatedUs.lte(at))
+        .filter(earlier)
+        .count(db)
+        .await?)
+}
+
+pub(super) async fn retries_of<C: ConnectionTrait>(db: &C, id: RefundId) -> Result<Vec<RefundId>, Fault> {
+    let ids: Vec<uuid::Uuid> = refund::Entity::find()
+        .select_only()
+        .column(refund::Column::Id)
+        .filter(refund::Column::RetryOf.eq(id.0))
+        .order_by_asc(refund::Column::CreatedUs)
+        .order_by_asc(refund::Column::Id)
+        .into_tuple()
+        .all(db)
+        .await?;
+    Ok(ids.into_iter().map(RefundId).collect())
+}
+
 /// When a budget's next slot is free; `None` if nobody spent of it.
 pub(super) async fn next_slot<C: ConnectionTrait>(db: &C, rate: &Rate) -> Result<Option<Timestamp>, Fault> {
     let budget = rate_budget::Entity::find_by_id(rate.bucket.as_str()).one(db).await?;
     Ok(budget.map(|budget| Timestamp::from_micros(budget.next_free_us)))
-}
-
-pub(super) async fn history<C: ConnectionTrait>(db: &C, id: RefundId) -> Result<History, Fault> {
-    let events = events_after(db, id, 0, None).await?;
-    let mut of_refund = Query::select();
-    of_refund
-        .column(attempt_member::Column::AttemptId)
-        .from(attempt_member::Entity)
-        .cond_where(attempt_member::Column::RefundId.eq(id.0));
-    let models = attempt::Entity::find()
-        .filter(attempt::Column::Id.in_subquery(of_refund.clone()))
-        .order_by_asc(attempt::Column::StartedUs)
-        .order_by_asc(attempt::Column::Id)
-        .all(db)
-        .await?;
-    let members = attempt_member::Entity::find()
-        .filter(attempt_member::Column::AttemptId.in_subquery(of_refund))
-        .order_by_asc(attempt_member::Column::RefundId)
-        .all(db)
-        .await?;
-    let mut by_attempt: BTreeMap<uuid::Uuid, Vec<RefundId>> = BTreeMap::new();
-    for member in members {
-        by_attempt.entry(member.attempt_id).or_default().push(RefundId(member.refund_id));
-    }
-    let attempts = models
-        .into_iter()
-        .map(|model| {
-            let members = by_attempt.remove(&model.id).unwrap_or_default();
-            Ok(row::attempt::attempt_of(model, members)?)
-        })
-        .collect::<Result<Vec<Attempt>, Fault>>()?;
-    Ok(History { events, attempts })
 }
 
 pub(super) async fn events_after<C: ConnectionTrait>(

@@ -10,14 +10,16 @@ use super::entity::attempt;
 use super::fault::Fault;
 use super::guards::{self, Guards};
 use super::transaction::Tx;
-use super::{accounts, claims, refunds, row};
+use super::{accounts, claims, discrepancies, refunds, row};
 use crate::domain::account::Account;
 use crate::domain::answer::{Signal, quiet_of_looks};
 use crate::domain::attempt::AttemptEnd;
 use crate::domain::id::AttemptId;
+use crate::domain::refund::Refund;
 use crate::domain::timestamp::Timestamp;
 use crate::store::row::{
-    EsimKey, GuardKey, Row, figures_are_unclear, frees_order, marked, next_slot, own_seen_minor,
+    EsimKey, GuardKey, Row, Stepped, Written, figures_are_unclear, frees_order, marked, next_slot,
+    own_seen_minor,
 };
 use crate::store::wake::Wakes;
 use crate::store::{AttemptRecord, Error, Record, Recorded, Result};
@@ -31,32 +33,39 @@ pub(super) async fn record(
     let locked = refunds::lock(tx, &ids).await?;
     let now = tx.now().await?;
     let mut wakes = Wakes::default();
-    let (mut told, mut steps, mut events) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut told, mut steps, mut late) = (Vec::new(), Vec::new(), Vec::new());
     for member in &record.members {
         let before = refunds::known(&locked, member.lease.refund_id)?;
-        let Some((after, event)) = before.step(member, record.trace_id.as_ref(), now)? else {
-            told.push(Recorded::Stale);
-            continue;
-        };
-        wakes.changed.extend(event.as_ref().map(|event| event.refund_id));
-        wakes.due |= after.held.is_none() && after.due.is_some_and(|due| due <= now);
-        events.extend(event);
-        told.push(Recorded::Applied(Box::new(after.refund.clone())));
-        steps.push((before, after));
+        let noticed = discrepancies::known_of(tx, &before.refund).await?;
+        match before.step(member, record, &noticed, account, now)? {
+            Stepped::Applied(after) => {
+                wakes.changed.extend(after.events.iter().map(|event| event.refund_id));
+                wakes.due |= after.row.held.is_none() && after.row.due.is_some_and(|due| due <= now);
+                told.push(Recorded::Applied(Box::new(after.row.refund.clone())));
+                refunds::write(tx, std::slice::from_ref(&after)).await?;
+                steps.push((before, after));
+            }
+            Stepped::Late(evidence) => {
+                told.push(Recorded::Stale);
+                late.extend(evidence.map(|evidence| (before, evidence)));
+            }
+        }
     }
-    for (_, after) in &steps {
-        refunds::save(tx, after).await?;
+    for (_, evidence) in &late {
+        refunds::write(tx, std::slice::from_ref(evidence)).await?;
     }
-    refunds::append(tx, events).await?;
     for (before, after) in &steps {
-        let given_up = EsimKey::given_up(&before.refund, &after.refund);
-        claims::delete(tx, after.refund.id, &given_up).await?;
+        let given_up = EsimKey::given_up(&before.refund, &after.row.refund);
+        claims::delete(tx, before.refund.id, &given_up).await?;
     }
-    wakes.due |= tell_guards(tx, record, &steps, account, now).await?;
-    // A worker that lost every lease changes nothing but its own attempt.
-    if !steps.is_empty() || record.members.is_empty() {
+    // A worker that lost every lease changes nothing but its own attempt, and tells of money that moved.
+    let alone = steps.is_empty() && !record.members.is_empty();
+    let noticed = late.into_iter().filter(|(_, evidence)| evidence.discrepancy.is_some());
+    let told_of: Vec<_> = steps.into_iter().chain(noticed).collect();
+    wakes.due |= tell_guards(tx, record, &told_of, account, now).await?;
+    if !alone {
         tell_account(tx, &record.signals, account, now).await?;
-        let ended = steps.iter().map(|(before, _)| *before);
+        let ended = told_of.iter().map(|(before, _)| *before);
         if let Some((bucket, until)) = next_slot(&record.signals, ended, account, now) {
             accounts::put_off_bucket(tx, &bucket, until).await?;
         }
@@ -71,36 +80,39 @@ pub(super) async fn record(
 async fn tell_guards(
     tx: &Tx,
     record: &Record,
-    steps: &[(&Row, Row)],
+    steps: &[(&Row, Written)],
     account: &Account,
     now: Timestamp,
 ) -> Result<bool, Fault> {
-    let frees = |before: &Row, after: &Row| frees_order(&before.refund, &after.refund, account);
-    let touches = |before: &Row, after: &Row| {
-        let moves = before.refund.held_minor() != after.refund.held_minor();
-        record.snapshot.is_some() || moves || frees(before, after)
+    let frees = |before: &Row, after: &Written| frees_order(&before.refund, &after.row.refund, account);
+    let touches = |before: &Row, after: &Written| {
+        let moves = before.refund.held_minor() != after.row.refund.held_minor();
+        record.snapshot.is_some() || moves || after.discrepancy.is_some() || frees(before, after)
     };
     let keys: BTreeSet<GuardKey> = steps
         .iter()
         .filter(|(before, after)| touches(before, after))
-        .filter_map(|(_, after)| GuardKey::of_refund(&after.refund))
+        .filter_map(|(before, _)| GuardKey::of_refund(&before.refund))
         .collect();
     if keys.is_empty() {
         return Ok(false);
     }
     let mut guards = Guards::lock(tx, &keys).await?;
     for (before, after) in steps {
-        let Some(key) = GuardKey::of_refund(&after.refund).filter(|key| keys.contains(key)) else {
+        let Some(key) = GuardKey::of_refund(&before.refund).filter(|key| keys.contains(key)) else {
             continue;
         };
         let at = row::Reading::new("guards", &key.order_key);
         let guard = at.need("order_key", guards.get(&key))?;
-        let guard = guard.moved(before.refund.held_minor(), after.refund.held_minor());
-        guards.set(key, guard);
+        let guard = guard.moved(before.refund.held_minor(), after.row.refund.held_minor());
+        let noticed_minor = after.discrepancy.as_ref().and_then(|noticed| noticed.amount_minor);
+        guards.set(key, guard.with_external(noticed_minor.unwrap_or(0)));
     }
     if let Some(snapshot) = &record.snapshot {
         for key in keys {
-            let own = guards::own_refunds(tx, &key).await?;
+            let all = guards::refunds_of(tx, &key).await?;
+            guards::follow_listed(tx, snapshot, &all, now).await?;
+            let own: Vec<_> = all.into_iter().filter(Refund::lives).collect();
             if figures_are_unclear(account, &own) {
                 continue;
             }

@@ -45,8 +45,7 @@ pub(super) async fn recover(
         if let Some(attempt) = &restored.attempt {
             insert_attempt(tx, attempt).await?;
         }
-        refunds::save(tx, &restored.row).await?;
-        refunds::append(tx, restored.events).await?;
+        refunds::write(tx, std::slice::from_ref(&restored.written)).await?;
         made_unknown.push(row.refund.id);
     }
     let paused = hold_up(tx, restored_to, configured, now).await?;

@@ -1,16 +1,15 @@
-//! Rows of refunds and their events: read, locked in id order, written.
+//! Rows of refunds with their histories and events: read, locked in id order, written.
 
 use std::collections::BTreeMap;
 
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set};
 
-use super::entity::{event, idempotency_key, refund};
+use super::entity::{discrepancy, event, history, idempotency_key, refund};
 use super::fault::Fault;
 use super::row;
 use super::transaction::Tx;
-use crate::domain::event::Event;
 use crate::domain::id::RefundId;
-use crate::store::row::Row;
+use crate::store::row::{Row, Written};
 use crate::store::{Error, Result};
 
 /// Rows in one statement: PostgreSQL takes 65,535 values, SQLite 32,766, and a refund has some 60.
@@ -36,40 +35,60 @@ pub(super) fn known(rows: &BTreeMap<RefundId, Row>, id: RefundId) -> Result<&Row
     rows.get(&id).ok_or_else(|| Error::Inconsistent { table: "refunds", column: "id", id: id.to_string() })
 }
 
-/// Inserts new refunds and their keys, many at a time, and their first events.
-pub(super) async fn insert(tx: &Tx, rows: &[Row], events: Vec<Event>) -> Result<(), Fault> {
-    for rows in rows.chunks(ROWS_MAX) {
-        refund::Entity::insert_many(rows.iter().map(row::refund::whole))
-            .exec_without_returning(&tx.conn)
-            .await?;
+/// Inserts new refunds and their keys, many at a time, with what their histories and streams begin with.
+pub(super) async fn insert(tx: &Tx, accepted: &[Written]) -> Result<(), Fault> {
+    for accepted in accepted.chunks(ROWS_MAX) {
+        let rows: Vec<_> = accepted.iter().map(|written| row::refund::whole(&written.row)).collect();
+        refund::Entity::insert_many(rows).exec_without_returning(&tx.conn).await?;
         // In key order, so that two transactions with the same keys wait for each other only one way.
-        let mut keys: Vec<_> = rows.iter().map(|row| &row.refund).collect();
+        let mut keys: Vec<_> = accepted.iter().map(|written| &written.row.refund).collect();
         keys.sort_by(|a, b| (&a.caller, &a.request_id).cmp(&(&b.caller, &b.request_id)));
         let keys = keys.into_iter().map(|refund| idempotency_key::ActiveModel {
-            caller: sea_orm::Set(refund.caller.as_str().to_owned()),
-            request_id: sea_orm::Set(refund.request_id.as_str().to_owned()),
-            refund_id: sea_orm::Set(refund.id.0),
+            caller: Set(refund.caller.as_str().to_owned()),
+            request_id: Set(refund.request_id.as_str().to_owned()),
+            refund_id: Set(refund.id.0),
         });
         idempotency_key::Entity::insert_many(keys).exec_without_returning(&tx.conn).await?;
     }
-    append(tx, events).await
+    append(tx, accepted).await
 }
 
-/// Writes what may change of a locked refund.
-pub(super) async fn save(tx: &Tx, row: &Row) -> Result<(), Fault> {
-    refund::Entity::update_many()
-        .set(row::refund::changes(row))
-        .filter(refund::Column::Id.eq(row.refund.id.0))
-        .exec(&tx.conn)
-        .await?;
-    Ok(())
+/// Writes what becomes of locked refunds.
+pub(super) async fn write(tx: &Tx, written: &[Written]) -> Result<(), Fault> {
+    for Written { row, .. } in written {
+        refund::Entity::update_many()
+            .set(row::refund::changes(row))
+            .filter(refund::Column::Id.eq(row.refund.id.0))
+            .exec(&tx.conn)
+            .await?;
+    }
+    append(tx, written).await
 }
 
-/// Appends events; the locks on their refunds keep each refund's in order.
-pub(super) async fn append(tx: &Tx, events: Vec<Event>) -> Result<(), Fault> {
-    let mut events = events.into_iter().map(row::event::whole).peekable();
+/// Appends to histories and events; the locks on the refunds keep each refund's in order.
+async fn append(tx: &Tx, written: &[Written]) -> Result<(), Fault> {
+    let (mut entries, mut events, mut discrepancies) = (Vec::new(), Vec::new(), Vec::new());
+    for written in written {
+        entries.extend(written.sealed.iter().map(|sealed| history::ActiveModel {
+            refund_id: Set(written.row.refund.id.0),
+            number: Set(sealed.number),
+            text: Set(sealed.text.clone()),
+            hash: Set(sealed.hash.to_string()),
+        }));
+        events.extend(written.events.iter().cloned().map(row::event::whole));
+        discrepancies.extend(written.discrepancy.as_ref().map(row::discrepancy::whole));
+    }
+    let mut entries = entries.into_iter().peekable();
+    while entries.peek().is_some() {
+        let some = entries.by_ref().take(ROWS_MAX);
+        history::Entity::insert_many(some).exec_without_returning(&tx.conn).await?;
+    }
+    let mut events = events.into_iter().peekable();
     while events.peek().is_some() {
         event::Entity::insert_many(events.by_ref().take(ROWS_MAX)).exec_without_returning(&tx.conn).await?;
+    }
+    for new in discrepancies {
+        discrepancy::Entity::insert(new).exec_without_returning(&tx.conn).await?;
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 pub(super) mod account;
 pub(super) mod attempt;
 pub(super) mod content;
+pub(super) mod discrepancy;
 pub(super) mod event;
 pub(super) mod guard;
 mod parts;

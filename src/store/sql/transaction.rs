@@ -74,6 +74,11 @@ impl Tx {
         Ok(self.conn.rollback().await?)
     }
 
+    /// Ends it without a trace.
+    pub(super) async fn abandon(self) -> Result<(), Fault> {
+        Ok(self.conn.rollback().await?)
+    }
+
     /// Makes it durable. An error may hide a commit that came about.
     pub(super) async fn commit(self) -> Result<(), Fault> {
         self.conn.commit().await.map_err(Fault::of_commit)

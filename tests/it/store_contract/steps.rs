@@ -282,7 +282,8 @@ on_every_store! {
         let account = account("shop-au");
         let refund = accept(&*store, payment(&account.identity, "1", 100)).await;
         let lease = claim_one(&*store, &account).await;
-        let told = store.record(step(&account, &lease, Some(Change::Reverse)), &account).await;
+        let reversed = step(&account, &lease, Some(Change::Reverse { note: "shown".to_owned() }));
+        let told = store.record(reversed, &account).await;
         assert!(matches!(told, Err(Error::Illegal(_))), "{told:?}");
         assert_eq!(store.find(refund.id).await.unwrap(), Some(refund));
         assert_eq!(store.renew(&[lease], LEASE).await.unwrap(), vec![true]);

@@ -60,6 +60,8 @@ pub(crate) fn account(name: &str) -> Account {
             lookup: true,
             echoes_key: true,
             absence_proves_refusal: true,
+            shows_reversals: true,
+            person_reviews: false,
             partial: true,
             several_per_order: true,
             takes_transaction_id: false,
@@ -80,6 +82,7 @@ pub(crate) fn account(name: &str) -> Account {
             refusal_age_min: Duration::from_mins(15),
             unknown_overdue_after: Duration::from_hours(1),
             review_overdue_after: Duration::from_hours(24),
+            follow_steps: vec![Duration::from_hours(24), Duration::from_hours(72)],
         },
         admission: AdmissionPolicy {
             breaker_failures: 3,
@@ -93,6 +96,7 @@ pub(crate) fn account(name: &str) -> Account {
         },
         lookup_rate: None,
         connect: Duration::from_secs(1),
+        answer: Duration::from_secs(10),
     }
 }
 

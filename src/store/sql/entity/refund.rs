@@ -71,6 +71,10 @@ pub struct Model {
     pub lease_worker: Option<String>,
     pub lease_token: i64,
     pub lease_length_us: Option<i64>,
+    pub history_number: i64,
+    pub history_hash: Option<String>,
+    pub follow_us: Option<i64>,
+    pub freed: bool,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -5,6 +5,7 @@ use sea_orm::ActiveValue::Set;
 use super::content::{content_of, iccids_json, metadata_json};
 use super::{Reading, micros_of, parts, span_micros, span_of, time_of};
 use crate::domain::account::{AccountIdentity, ProviderKind};
+use crate::domain::history::{Hash, Head};
 use crate::domain::id::{AccountName, AttemptId, CallerName, ProviderKey, RefundId, RequestId};
 use crate::domain::money::Money;
 use crate::domain::reason::FailureReason;
@@ -20,6 +21,7 @@ impl TryFrom<Model> for Row {
     fn try_from(model: Model) -> Result<Self, Error> {
         let at = Reading::new("refunds", &model.id);
         let state = state_of(&at, &model)?;
+        let history = head_of(&at, &model)?;
         let refund = Refund {
             id: RefundId(model.id),
             caller: at.need("caller", CallerName::parse(&model.caller).ok())?,
@@ -42,6 +44,9 @@ impl TryFrom<Model> for Row {
             idle_steps: at.count("idle_steps", model.idle_steps)?,
             due: time_of(model.planned_us),
             overdue: time_of(model.overdue_us),
+            follow: time_of(model.follow_us),
+            freed: model.freed,
+            history,
             create_time: Timestamp::from_micros(model.created_us),
             update_time: Timestamp::from_micros(model.updated_us),
             trace: model.trace_parent.map(|parent| Trace { parent, state: model.trace_state }),
@@ -55,6 +60,11 @@ impl TryFrom<Model> for Row {
             token: model.lease_token,
         })
     }
+}
+
+fn head_of(at: &Reading, model: &Model) -> Result<Head, Error> {
+    let hash = at.may("history_hash", model.history_hash.as_deref(), Hash::parse)?;
+    Ok(Head { number: model.history_number, hash: hash.unwrap_or_default() })
 }
 
 fn state_of(at: &Reading, model: &Model) -> Result<State, Error> {
@@ -220,6 +230,10 @@ pub(in crate::store::sql) fn changes(row: &Row) -> ActiveModel {
         lease_worker: Set(row.held.as_ref().map(|h| h.worker.clone())),
         lease_token: Set(row.token),
         lease_length_us: Set(row.held.as_ref().map(|h| span_micros(h.length))),
+        history_number: Set(refund.history.number),
+        history_hash: Set((refund.history.number > 0).then(|| refund.history.hash.to_string())),
+        follow_us: Set(micros_of(refund.follow)),
+        freed: Set(refund.freed),
         ..ActiveModel::default()
     }
 }

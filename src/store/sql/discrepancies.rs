@@ -1,0 +1,90 @@
+//! Discrepancies: known ones, lists, and their closing.
+
+use sea_orm::sea_query::{Expr, ExprTrait};
+use sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+
+use super::entity::discrepancy::{Column, Entity};
+use super::fault::Fault;
+use super::refunds;
+use super::transaction::Tx;
+use crate::domain::discrepancy::Discrepancy;
+use crate::domain::event::Actor;
+use crate::domain::id::{AccountName, RefundId};
+use crate::domain::refund::Refund;
+use crate::store::wake::Wakes;
+use crate::store::{Closed, DiscrepancyPlace, Result};
+
+/// The discrepancies of a refund that are known, by the provider's ids. Only what is final can have one.
+pub(super) async fn known_of(tx: &Tx, refund: &Refund) -> Result<Vec<String>, Fault> {
+    if !refund.state.kind().is_final() {
+        return Ok(Vec::new());
+    }
+    let known = Entity::find().filter(Column::RefundId.eq(refund.id.0)).all(&tx.conn).await?;
+    Ok(known.into_iter().map(|model| model.provider_refund_id).collect())
+}
+
+/// The oldest first; open ones alone, or all.
+pub(super) async fn list<C: ConnectionTrait>(
+    db: &C,
+    account: Option<&AccountName>,
+    open: bool,
+    after: Option<DiscrepancyPlace>,
+    limit: u64,
+) -> Result<Vec<Discrepancy>, Fault> {
+    let mut select = Entity::find()
+        .order_by_asc(Column::OpenedUs)
+        .order_by_asc(Column::RefundId)
+        .order_by_asc(Column::Number)
+        .limit(limit);
+    if let Some(account) = account {
+        select = select.filter(Column::Account.eq(account.as_str()));
+    }
+    if open {
+        // Literal, not bound: only so can the partial index serve.
+        select = select.filter(Expr::cust("closed_us IS NULL"));
+    }
+    if let Some(DiscrepancyPlace { opened, refund_id, number }) = after {
+        let same_time = Column::OpenedUs.eq(opened.micros());
+        let later_of_same = Condition::any()
+            .add(Column::RefundId.gt(refund_id.0))
+            .add(Column::RefundId.eq(refund_id.0).and(Column::Number.gt(number)));
+        select = select.filter(Column::OpenedUs.gte(opened.micros())).filter(
+            Condition::any()
+                .add(Column::OpenedUs.gt(opened.micros()))
+                .add(Condition::all().add(same_time).add(later_of_same)),
+        );
+    }
+    let models = select.all(db).await?;
+    models.into_iter().map(|model| Ok(Discrepancy::try_from(model)?)).collect()
+}
+
+/// Closes one, with the decision on the refund's record.
+pub(super) async fn close(
+    tx: &Tx,
+    refund_id: RefundId,
+    number: i64,
+    actor: &Actor,
+    note: &str,
+) -> Result<(Closed, Wakes), Fault> {
+    let locked = refunds::lock(tx, &[refund_id]).await?;
+    let found = Entity::find_by_id((refund_id.0, number)).one(&tx.conn).await?;
+    let (Some(row), Some(found)) = (locked.get(&refund_id), found) else {
+        return Ok((Closed::NotFound, Wakes::default()));
+    };
+    let found = Discrepancy::try_from(found)?;
+    if found.closed.is_some() {
+        return Ok((Closed::Already(Box::new(found)), Wakes::default()));
+    }
+    let now = tx.now().await?;
+    Entity::update_many()
+        .col_expr(Column::ClosedUs, Expr::value(now.micros()))
+        .col_expr(Column::ClosedBy, Expr::value(actor.name.as_str()))
+        .col_expr(Column::CloseNote, Expr::value(note))
+        .filter(Column::RefundId.eq(refund_id.0))
+        .filter(Column::Number.eq(number))
+        .exec(&tx.conn)
+        .await?;
+    let written = row.closing(actor, note, now);
+    refunds::write(tx, std::slice::from_ref(&written)).await?;
+    Ok((Closed::Now(Box::new(found.closed(now, &actor.name, note))), Wakes::default()))
+}

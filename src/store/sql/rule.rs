@@ -1,0 +1,79 @@
+//! What people decide: of one refund under its row lock, of an account under its own.
+
+use sea_orm::sea_query::LockType;
+
+use super::fault::Fault;
+use super::guards::{self, Guards};
+use super::transaction::Tx;
+use super::{accounts, claims, histories, refunds, row};
+use crate::domain::account::{Account, AccountIdentity};
+use crate::domain::admission::{AccountState, Amendment};
+use crate::domain::history::History;
+use crate::domain::id::RefundId;
+use crate::domain::ruling::{Action, Ruled, Ruling, rule as decide};
+use crate::store::history::opened;
+use crate::store::row::{EsimKey, GuardKey, frees_order};
+use crate::store::wake::Wakes;
+use crate::store::{Result, RuledAs};
+
+pub(super) async fn rule(
+    tx: &Tx,
+    id: RefundId,
+    ruling: &Ruling,
+    account: Option<&Account>,
+) -> Result<(RuledAs, Wakes), Fault> {
+    let mut locked = refunds::lock(tx, &[id]).await?;
+    let Some(before) = locked.remove(&id) else {
+        return Ok((RuledAs::NotFound, Wakes::default()));
+    };
+    let last = match &ruling.action {
+        Action::Cancel | Action::Check => None,
+        Action::Resolve(_) | Action::Retried(_) => {
+            let entries = opened(id, histories::sealed_of(&tx.conn, id).await?)?;
+            History::of(entries).decisions.pop()
+        }
+    };
+    let now = tx.now().await?;
+    let ruled = match decide(&before.refund, ruling, account, last.as_ref(), now) {
+        Ok(Ruled::Already) => {
+            return Ok((RuledAs::Already(Box::new(before.refund)), Wakes::default()));
+        }
+        Err(objection) => {
+            return Ok((RuledAs::Refused(Box::new(before.refund), objection), Wakes::default()));
+        }
+        Ok(ruled) => ruled,
+    };
+    let written = before.ruled(ruled, account, now);
+    refunds::write(tx, std::slice::from_ref(&written)).await?;
+    let after = &written.row;
+    let mut wakes = Wakes {
+        changed: written.events.iter().map(|event| event.refund_id).collect(),
+        due: after.due.or(after.refund.follow).is_some_and(|due| due <= now),
+        ..Wakes::default()
+    };
+    claims::delete(tx, id, &EsimKey::given_up(&before.refund, &after.refund)).await?;
+    let (held, holds) = (before.refund.held_minor(), after.refund.held_minor());
+    let frees = account.is_some_and(|account| frees_order(&before.refund, &after.refund, account));
+    if let Some(key) = GuardKey::of_refund(&after.refund).filter(|_| held != holds || frees) {
+        let mut guards = Guards::lock(tx, &[key.clone()].into()).await?;
+        let at = row::Reading::new("guards", &key.order_key);
+        let guard = at.need("order_key", guards.get(&key))?.moved(held, holds);
+        guards.set(key.clone(), guard);
+        guards.save(tx).await?;
+        if frees {
+            wakes.due |= guards::wake_waiting(tx, &key, now).await?;
+        }
+    }
+    Ok((RuledAs::Done(Box::new(written.row.refund)), wakes))
+}
+
+/// Pauses or resumes an account.
+pub(super) async fn amend(
+    tx: &Tx,
+    identity: &AccountIdentity,
+    amendment: &Amendment,
+) -> Result<(AccountState, Wakes), Fault> {
+    let state = accounts::lock(tx, identity, LockType::Update).await?.amended(amendment);
+    accounts::save(tx, identity.name.as_str(), &state).await?;
+    Ok((state, Wakes { due: true, ..Wakes::default() }))
+}
