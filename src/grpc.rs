@@ -1,7 +1,9 @@
 //! Wire in, wire out. Turns calls into use cases and what comes of them into messages; decides nothing.
 
+mod account_service;
 mod auth;
 mod deadline;
+mod operator_service;
 mod read;
 mod refund_service;
 mod status;
@@ -42,6 +44,8 @@ pub mod proto {
     pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/refunds_descriptor.bin"));
 }
 
+use proto::account_service_server::AccountServiceServer;
+use proto::operator_service_server::OperatorServiceServer;
 use proto::refund_service_server::RefundServiceServer;
 
 /// What this server answers.
@@ -53,7 +57,8 @@ const DESCRIPTORS: &[&[u8]] = &[
 ];
 
 /// The names that health is told for; the empty one is that of the whole server.
-const NAMES: &[&str] = &["", "refunds.v1.RefundService"];
+const NAMES: &[&str] =
+    &["", "refunds.v1.RefundService", "refunds.v1.AccountService", "refunds.v1.OperatorService"];
 /// The name whose health says that the process lives, whatever became of the database.
 pub const LIVENESS: &str = "liveness";
 
@@ -154,9 +159,14 @@ pub async fn serve(
     health.set_serving(false).await;
     health.live().await;
     let _unwatched = health_sender.send(health.clone());
-    let refunds = RefundServiceServer::new(refund_service::Handler::new(service))
-        .max_decoding_message_size(settings.message_bytes_max);
-    let refunds = InterceptedService::new(refunds, auth::Interceptor::new(authenticate));
+    let bytes_max = settings.message_bytes_max;
+    let interceptor = auth::Interceptor::new(authenticate);
+    let refunds = RefundServiceServer::new(refund_service::Handler::new(Arc::clone(&service)))
+        .max_decoding_message_size(bytes_max);
+    let accounts = AccountServiceServer::new(account_service::Handler::new(Arc::clone(&service)))
+        .max_decoding_message_size(bytes_max);
+    let operators = OperatorServiceServer::new(operator_service::Handler::new(service))
+        .max_decoding_message_size(bytes_max);
     let reflection = || {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
@@ -179,7 +189,9 @@ pub async fn serve(
         .layer(trace::TraceLayer::new(address, DESCRIPTORS)?)
         // Inside the transport's own timeout, which would answer CANCELLED.
         .layer(deadline::DeadlineLayer::new(settings.unary_deadline_max))
-        .add_service(refunds)
+        .add_service(InterceptedService::new(refunds, interceptor.clone()))
+        .add_service(InterceptedService::new(accounts, interceptor.clone()))
+        .add_service(InterceptedService::new(operators, interceptor))
         .add_service(health_service)
         .add_service(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?)

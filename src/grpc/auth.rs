@@ -47,6 +47,11 @@ impl tonic::service::Interceptor for Interceptor {
     }
 }
 
+/// The caller that the interceptor found.
+pub(super) fn caller<T>(request: &Request<T>) -> Result<Caller, Status> {
+    request.extensions().get::<Caller>().cloned().ok_or_else(|| status::unauthenticated(false))
+}
+
 fn bearer(header: &str) -> Option<&str> {
     let (scheme, token) = header.split_at_checked(SCHEME.len())?;
     (scheme.eq_ignore_ascii_case(SCHEME) && !token.is_empty()).then_some(token)
