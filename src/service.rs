@@ -2,9 +2,15 @@
 
 mod clock;
 mod create;
+mod discrepancies;
 mod get;
 mod interrupt;
+mod operate;
+mod pause;
+mod queue;
+mod retry_of;
 mod rules;
+mod validate;
 mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,13 +23,17 @@ use tokio_util::sync::CancellationToken;
 use crate::domain::account::Account;
 use crate::domain::id::{AccountName, CallerName, Iccid, RefundId};
 use crate::domain::money::Currency;
+use crate::domain::refund::StateKind;
 use crate::store::{self, Store};
 
 pub use clock::{Clock, Ids, SystemClock, SystemIds};
 pub use create::{Created, Wish};
 pub use get::Got;
 pub use interrupt::{Interrupt, Point, Uninterrupted};
-pub use watch::{Start, Token, Watch, WatchItem, Watched};
+pub use operate::{Resolution, Retry};
+pub use queue::Waiting;
+pub use validate::Validated;
+pub use watch::{Start, Token, Watch, WatchItem, WatchTarget, Watched};
 
 /// A fault of one field of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,6 +101,26 @@ pub enum Error {
     /// The purchase is outside the provider's refund window.
     #[error("{0}")]
     RefundWindowExpired(String),
+    /// The state of the refund does not allow it.
+    #[error("a refund that is {state} cannot be {what}")]
+    StateForbids {
+        /// The state.
+        state: StateKind,
+        /// What was asked, as a participle.
+        what: &'static str,
+    },
+    /// What was sent may still be on its way.
+    #[error("what was sent may still be on its way: only its end shows what became of it")]
+    AttemptOnItsWay {
+        /// How long until it cannot be.
+        wait: Duration,
+    },
+    /// The provider of the refund cannot be asked for it.
+    #[error("the provider of the refund cannot be asked what became of it")]
+    NoLookup,
+    /// There is no such discrepancy.
+    #[error("no such discrepancy")]
+    DiscrepancyNotFound,
     /// The account has as many open refunds as it may.
     #[error("the queue of the account is full")]
     QueueFull,

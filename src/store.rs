@@ -11,6 +11,7 @@ mod ruled;
 pub mod sql;
 mod time;
 mod wake;
+mod work;
 
 use std::time::Duration;
 
@@ -19,24 +20,23 @@ use tokio::sync::broadcast;
 
 use crate::domain::account::{Account, AccountIdentity};
 use crate::domain::admission::{AccountState, Amendment, Rate};
-use crate::domain::answer::Signal;
-use crate::domain::attempt::{Attempt, AttemptEnd};
 use crate::domain::decision::{Acceptance, Intent};
 use crate::domain::discrepancy::Discrepancy;
-use crate::domain::event::{Actor, Event};
+use crate::domain::event::{Actor, Event, EventFilter};
 use crate::domain::guard::Guard;
 use crate::domain::history::History;
-use crate::domain::id::{AccountName, AttemptId, CallerName, RefundId, RequestId};
+use crate::domain::id::{AccountName, CallerName, RefundId, RequestId};
+use crate::domain::money::Money;
 use crate::domain::plan::Jitter;
-use crate::domain::refund::{Change, IllegalTransition, Item, NewRefund, Refund};
+use crate::domain::refund::{IllegalTransition, NewRefund, Refund};
 use crate::domain::ruling::Ruling;
-use crate::domain::sight::OrderSnapshot;
 use crate::domain::timestamp::Timestamp;
 
 pub use history::Sealed;
 pub use ruled::{Chain, Closed, DiscrepancyPlace, RuledAs};
 pub use time::TimeSource;
 pub use wake::Changed;
+pub use work::{AttemptRecord, Begun, ClaimAsk, Claimed, Held, Lease, Member, Record, Recorded, Recovery};
 
 /// Why the store could not do it. Nothing is half done after any of these.
 #[derive(Debug, thiserror::Error)]
@@ -98,122 +98,22 @@ pub enum Error {
 /// Shorthand.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// The right to work on a refund until another takes it. Every write of a worker names it.
+/// Events that match a filter.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Lease {
-    /// The refund.
-    pub refund_id: RefundId,
-    /// Who holds it.
-    pub worker: String,
-    /// The fencing token: one higher each time it is claimed.
-    pub token: i64,
+pub struct Matching {
+    /// Each with the amount of its refund; `None` for eSIMs.
+    pub events: Vec<(Event, Option<Money>)>,
+    /// The last position that was looked through: whoever goes on after it misses none.
+    pub looked_to: i64,
 }
 
-/// What a worker asks for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ClaimAsk {
-    /// Who asks.
-    pub worker: String,
-    /// How long the lease is.
-    pub lease: Duration,
-    /// Per account, for how many calls there is room.
-    pub rooms: Vec<(Account, usize)>,
-}
-
-/// A refund whose time has come, leased.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Held {
-    /// The refund as it stands.
-    pub refund: Refund,
-    /// The right to work on it.
-    pub lease: Lease,
-}
-
-/// Work for one call: one refund, or several unsent ones of an account that takes them together and that
-/// agree.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Claimed {
-    /// The refunds, oldest first.
-    pub members: Vec<Held>,
-    /// How the account stood at the claim.
-    pub account_state: AccountState,
-    /// Handed out alone, to see whether the account or the provider has recovered.
-    pub probe: bool,
-    /// Whether a worker that lost its lease had it before.
-    pub taken_over: bool,
-    /// The store's clock at the claim.
-    pub now: Timestamp,
-}
-
-/// What became of an intent.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Begun {
-    /// Committed: the refund is SENDING, the slot is spent; send now.
-    Go(Box<Refund>),
-    /// Not now, or never: the refund waits or failed by a rule, and the lease is released.
-    Stay(Box<Refund>),
-    /// The lease was lost: nothing was written.
-    Stale,
-}
-
-/// A step to be recorded.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Record {
-    /// The account whose call it was.
-    pub account: AccountName,
-    /// The round trip, if there was one.
-    pub attempt: Option<AttemptRecord>,
-    /// What happened to each refund.
-    pub members: Vec<Member>,
-    /// What the answer told of the account.
-    pub signals: Vec<Signal>,
-    /// What was seen of the order, to be told to its guard.
-    pub snapshot: Option<OrderSnapshot>,
-    /// In which trace.
-    pub trace_id: Option<String>,
-}
-
-/// What is written of a round trip.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum AttemptRecord {
-    /// The end of an attempt whose intent was committed.
-    End(AttemptId, AttemptEnd),
-    /// A whole round trip that needs no intent: a lookup.
-    Whole(Box<Attempt>),
-}
-
-/// One refund of a record.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Member {
-    /// The right to change it.
-    pub lease: Lease,
-    /// What happened.
-    pub change: Option<Change>,
-    /// The parts that the answer showed as this refund's; empty where it showed none.
-    pub items: Vec<Item>,
-    /// Whether the worker goes on with it.
-    pub keep: bool,
-}
-
-/// What became of one member of a record.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Recorded {
-    /// Applied: the refund after it.
-    Applied(Box<Refund>),
-    /// The lease was lost: the round trip was kept as late evidence, no state was changed.
-    Stale,
-}
-
-/// What `recover` did.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Recovery {
-    /// Refunds that were PENDING or SENDING and are UNKNOWN now.
-    pub made_unknown: Vec<RefundId>,
-    /// Open refunds whose last change is after the restore point: the clocks or the restore point are wrong.
-    pub after_restore_point: Vec<RefundId>,
-    /// Accounts that are paused now: their providers do not show our key, so that no look before a send could
-    /// tell that a caller's repeat was sent in the time that was lost.
-    pub paused: Vec<AccountName>,
+/// The positions that are given and kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Positions {
+    /// The first that is kept; `None` if none is.
+    pub first: Option<i64>,
+    /// The last that was given; 0 if none was.
+    pub last: i64,
 }
 
 /// Numbers of one account's queue.
@@ -319,6 +219,21 @@ pub trait Store: Send + Sync + 'static {
     /// which follows the one before without a hole. Whoever goes on after the last that it read misses none,
     /// whichever transaction commits when.
     async fn events_from(&self, position: i64, limit: u64) -> Result<Vec<Event>>;
+
+    /// Events after a position of refunds that match, in order, with the amounts of those refunds: of the
+    /// next `limit` positions, whatever of them matches.
+    async fn events_matching(&self, filter: &EventFilter, position: i64, limit: u64) -> Result<Matching>;
+
+    /// Refunds that match and are not final, by id, after one, at most `limit`.
+    async fn open_refunds(
+        &self,
+        filter: &EventFilter,
+        after: Option<RefundId>,
+        limit: u64,
+    ) -> Result<Vec<Refund>>;
+
+    /// Which positions there are.
+    async fn positions(&self) -> Result<Positions>;
 
     /// Gives positions to events that have none: per-refund order, no holes. Tells how many it gave. Any
     /// replica may call it at any time; one at a time does it, and the others wait for their turn.

@@ -1,6 +1,6 @@
 //! Events: one per change of state, in per-refund order from 1. What a stream tells and history keeps.
 
-use super::id::RefundId;
+use super::id::{AccountName, CallerName, RefundId};
 use super::refund::{Failure, StateKind, Success};
 use super::timestamp::Timestamp;
 
@@ -25,6 +25,29 @@ impl Actor {
     /// The engine, in a trace.
     pub fn dispatcher(trace_id: Option<String>) -> Self {
         Self { name: Self::DISPATCHER.to_owned(), trace_id }
+    }
+}
+
+/// Whose events are told: those of refunds that match all that is given.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EventFilter {
+    /// Of this caller.
+    pub caller: Option<CallerName>,
+    /// Of this account.
+    pub account: Option<AccountName>,
+    /// Of this order, in the form that keys its guard.
+    pub order_key: Option<String>,
+    /// Of none: what was asked for may not be read.
+    pub nothing: bool,
+}
+
+impl EventFilter {
+    /// Whether a refund matches.
+    pub fn takes(&self, caller: &CallerName, account: &AccountName, order_key: Option<&str>) -> bool {
+        !self.nothing
+            && self.caller.as_ref().is_none_or(|asked| asked == caller)
+            && self.account.as_ref().is_none_or(|asked| asked == account)
+            && self.order_key.as_deref().is_none_or(|asked| Some(asked) == order_key)
     }
 }
 

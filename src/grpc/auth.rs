@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use tonic::{Request, Status};
 
+use crate::domain::event::Actor;
+use crate::domain::refund::Trace;
 use crate::service::Caller;
+use crate::telemetry::propagation::{self, TraceContext};
 use crate::telemetry::spans;
 
 use super::status;
@@ -60,4 +63,18 @@ fn bearer(header: &str) -> Option<&str> {
 fn refused(token_given: bool) -> Status {
     tracing::info!(token_given, "a call was not authenticated");
     status::unauthenticated(token_given)
+}
+
+/// The caller as the one who does something, in the trace of the call.
+pub(super) fn actor(caller: &Caller) -> Actor {
+    Actor {
+        name: caller.name.as_str().to_owned(),
+        trace_id: propagation::trace_id(&tracing::Span::current()),
+    }
+}
+
+/// The call's own span: later work links to where it was accepted, which leads on to the caller's.
+pub(super) fn trace() -> Option<Trace> {
+    let context = TraceContext::of(&tracing::Span::current())?;
+    Some(Trace { parent: context.traceparent, state: context.tracestate })
 }

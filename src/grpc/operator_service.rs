@@ -4,20 +4,32 @@ use std::sync::Arc;
 
 use tonic::{Request, Response, Status};
 
-use crate::service::Service;
+use crate::service::{Caller, Service};
+use crate::telemetry::spans;
 
-use super::auth::caller;
-use super::proto;
+use super::auth::{actor, caller, trace};
 use super::proto::operator_service_server::OperatorService;
+use super::read::operator as read;
+use super::{proto, status, write};
 
 /// The handlers.
 pub(super) struct Handler {
-    _service: Arc<Service>,
+    service: Arc<Service>,
 }
 
 impl Handler {
     pub(super) fn new(service: Arc<Service>) -> Self {
-        Self { _service: service }
+        Self { service }
+    }
+
+    async fn resolve(
+        &self,
+        caller: &Caller,
+        request: proto::ResolveRefundRequest,
+    ) -> Result<proto::Refund, Status> {
+        let resolution = read::resolution(request).map_err(|f| status::invalid(&f))?;
+        let resolved = self.service.resolve(caller, resolution, actor(caller)).await;
+        resolved.map(write::refund).map_err(status::of)
     }
 }
 
@@ -29,5 +41,103 @@ impl OperatorService for Handler {
     ) -> Result<Response<proto::ListOverdueResponse>, Status> {
         let _caller = caller(&request)?;
         Err(Status::unimplemented("not yet"))
+    }
+
+    async fn resolve_refund(
+        &self,
+        request: Request<proto::ResolveRefundRequest>,
+    ) -> Result<Response<proto::ResolveRefundResponse>, Status> {
+        let caller = caller(&request)?;
+        spans::record_refund(&request.get_ref().refund_id);
+        let refund = self.resolve(&caller, request.into_inner()).await?;
+        Ok(Response::new(proto::ResolveRefundResponse { refund: Some(refund) }))
+    }
+
+    async fn batch_resolve_refunds(
+        &self,
+        request: Request<proto::BatchResolveRefundsRequest>,
+    ) -> Result<Response<proto::BatchResolveRefundsResponse>, Status> {
+        use proto::batch_resolve_result::Result as Wire;
+        let caller = caller(&request)?;
+        if !caller.operate {
+            return Err(status::of(crate::service::Error::RightMissing("operate")));
+        }
+        let requests = read::batch(request.into_inner()).map_err(|f| status::invalid(&f))?;
+        let mut results = Vec::with_capacity(requests.len());
+        for request in requests {
+            let refund_id = request.refund_id.clone();
+            let result = match self.resolve(&caller, request).await {
+                Ok(refund) => Wire::Refund(refund),
+                Err(status) => Wire::Refusal(write::refusal(&status)),
+            };
+            results.push(proto::BatchResolveResult { refund_id, result: Some(result) });
+        }
+        Ok(Response::new(proto::BatchResolveRefundsResponse { results }))
+    }
+
+    async fn retry_refund(
+        &self,
+        request: Request<proto::RetryRefundRequest>,
+    ) -> Result<Response<proto::RetryRefundResponse>, Status> {
+        let caller = caller(&request)?;
+        let retry = read::retry(request.into_inner(), trace()).map_err(|f| status::invalid(&f))?;
+        spans::record_refund(&retry.refund_id.to_string());
+        let created = self.service.retry(&caller, retry, actor(&caller)).await.map_err(status::of)?;
+        let replayed = created.replayed;
+        let refund = Some(write::refund(created.refund));
+        Ok(Response::new(proto::RetryRefundResponse { refund, replayed }))
+    }
+
+    async fn check_refund(
+        &self,
+        request: Request<proto::CheckRefundRequest>,
+    ) -> Result<Response<proto::CheckRefundResponse>, Status> {
+        let caller = caller(&request)?;
+        let (id, note) = read::check(request.into_inner()).map_err(|f| status::invalid(&f))?;
+        spans::record_refund(&id.to_string());
+        let refund = self.service.check_now(&caller, id, note, actor(&caller)).await.map_err(status::of)?;
+        Ok(Response::new(proto::CheckRefundResponse { refund: Some(write::refund(refund)) }))
+    }
+
+    async fn pause_account(
+        &self,
+        request: Request<proto::PauseAccountRequest>,
+    ) -> Result<Response<proto::PauseAccountResponse>, Status> {
+        let caller = caller(&request)?;
+        let (account, note, until) = read::pause(request.get_ref()).map_err(|f| status::invalid(&f))?;
+        spans::record_account(account.as_str());
+        self.service.pause(&caller, &account, note, until).await.map_err(status::of)?;
+        Ok(Response::new(proto::PauseAccountResponse { account: None }))
+    }
+
+    async fn resume_account(
+        &self,
+        request: Request<proto::ResumeAccountRequest>,
+    ) -> Result<Response<proto::ResumeAccountResponse>, Status> {
+        let caller = caller(&request)?;
+        let (account, note, key_heeded) = read::resume(request.get_ref()).map_err(|f| status::invalid(&f))?;
+        spans::record_account(account.as_str());
+        self.service.resume(&caller, &account, &note, key_heeded).await.map_err(status::of)?;
+        Ok(Response::new(proto::ResumeAccountResponse { account: None }))
+    }
+
+    async fn list_discrepancies(
+        &self,
+        request: Request<proto::ListDiscrepanciesRequest>,
+    ) -> Result<Response<proto::ListDiscrepanciesResponse>, Status> {
+        let _caller = caller(&request)?;
+        Err(Status::unimplemented("not yet"))
+    }
+
+    async fn close_discrepancy(
+        &self,
+        request: Request<proto::CloseDiscrepancyRequest>,
+    ) -> Result<Response<proto::CloseDiscrepancyResponse>, Status> {
+        let caller = caller(&request)?;
+        let (id, number, note) = read::close(request.get_ref()).map_err(|f| status::invalid(&f))?;
+        spans::record_refund(&id.to_string());
+        let closed = self.service.close_discrepancy(&caller, id, number, &note, &actor(&caller)).await;
+        let discrepancy = Some(write::discrepancy(closed.map_err(status::of)?));
+        Ok(Response::new(proto::CloseDiscrepancyResponse { discrepancy }))
     }
 }

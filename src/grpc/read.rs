@@ -5,15 +5,18 @@ use std::collections::BTreeMap;
 use prost_types::Timestamp as WireTime;
 
 use crate::domain::content::{Content, ICCIDS_MAX, Payment, Target};
+use crate::domain::event::EventFilter;
 use crate::domain::free_text;
-use crate::domain::id::{AccountName, Iccid, OrderId, RefundId, RequestId, TransactionId};
+use crate::domain::id::{AccountName, CallerName, Iccid, OrderId, RefundId, RequestId, TransactionId};
 use crate::domain::money::{Currency, Money};
 use crate::domain::reason::Reason;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::{Rule, free_text::NOTES_CHARS_MAX};
-use crate::service::{FieldFault, Start, Watch};
+use crate::service::{FieldFault, Start, Watch, WatchTarget};
 
 use super::proto;
+
+pub(super) mod operator;
 
 /// Collects faults while reading goes on.
 #[derive(Default)]
@@ -70,6 +73,11 @@ pub(super) fn create(request: proto::CreateRefundRequest) -> Result<(RequestId, 
     let purchase_time = time(&mut faults, "purchase_time", request.purchase_time);
     let not_before = time(&mut faults, "not_before", request.not_before);
     let send_before = time(&mut faults, "send_before", request.send_before);
+    let retry_of = if request.retry_of.is_empty() {
+        None
+    } else {
+        faults.take("retry_of", RefundId::parse(&request.retry_of))
+    };
     match (request_id, account, target, reason) {
         (Some(request_id), Some(account), Some(target), Some(reason)) if faults.0.is_empty() => Ok((
             request_id,
@@ -86,7 +94,7 @@ pub(super) fn create(request: proto::CreateRefundRequest) -> Result<(RequestId, 
                 expected_remaining,
                 not_before,
                 send_before,
-                retry_of: None,
+                retry_of,
             },
         )),
         (_, _, _, _) => Err(faults.0),
@@ -173,12 +181,13 @@ pub(super) fn refund_id(text: &str) -> Result<RefundId, Vec<FieldFault>> {
 pub(super) fn watch(request: proto::StreamRefundStatusRequest) -> Result<Watch, Vec<FieldFault>> {
     use proto::stream_refund_status_request::Target as Wire;
     let mut faults = Faults::default();
-    let refund_id = match request.target {
+    let target = match request.target {
         None => {
-            faults.add("target", "give refund_id");
+            faults.add("target", "give refund_id or filter");
             None
         }
-        Some(Wire::RefundId(id)) => faults.take("refund_id", RefundId::parse(&id)),
+        Some(Wire::RefundId(id)) => faults.take("refund_id", RefundId::parse(&id)).map(WatchTarget::Refund),
+        Some(Wire::Filter(wire)) => Some(WatchTarget::Filter(filter(&mut faults, &wire))),
     };
     let start = match (proto::StreamStart::try_from(request.start), request.resume_token) {
         (Err(_), _) => {
@@ -193,12 +202,19 @@ pub(super) fn watch(request: proto::StreamRefundStatusRequest) -> Result<Watch, 
         (Ok(proto::StreamStart::Now), _) => Start::Now,
         (Ok(proto::StreamStart::Unspecified | proto::StreamStart::Snapshot), _) => Start::Snapshot,
     };
-    match refund_id {
-        Some(refund_id) if faults.0.is_empty() => {
-            Ok(Watch { refund_id, start, follow_reversals: request.follow_reversals })
+    match target {
+        Some(target) if faults.0.is_empty() => {
+            Ok(Watch { target, start, follow_reversals: request.follow_reversals })
         }
         Some(_) | None => Err(faults.0),
     }
+}
+
+fn filter(faults: &mut Faults, wire: &proto::StreamFilter) -> EventFilter {
+    let given = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    let account = given(&wire.account).and_then(|n| faults.take("filter.account", AccountName::parse(&n)));
+    let caller = given(&wire.caller).and_then(|n| faults.take("filter.caller", CallerName::parse(&n)));
+    EventFilter { caller, account, order_key: given(&wire.order_id), nothing: false }
 }
 
 fn reason(wire: proto::Reason) -> Reason {

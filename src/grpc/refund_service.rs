@@ -7,12 +7,10 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_stream::{Stream, StreamExt};
 use tonic::{Request, Response, Status};
 
-use crate::domain::refund::Trace;
-use crate::service::{Error, Service, Wish};
-use crate::telemetry::propagation::TraceContext;
+use crate::service::{Error, Service, WatchTarget, Wish};
 use crate::telemetry::spans;
 
-use super::auth::caller;
+use super::auth::{actor, caller, trace};
 use super::proto::refund_service_server::RefundService;
 use super::{proto, read, status, write};
 
@@ -39,13 +37,16 @@ impl RefundService for Handler {
         let caller = caller(&request)?;
         let (request_id, content) = read::create(request.into_inner()).map_err(|f| status::invalid(&f))?;
         spans::record_account(content.account.as_str());
-        // The call's own span: later work links to where it was accepted, which leads on to the caller's.
-        let trace = TraceContext::of(&tracing::Span::current())
-            .map(|t| Trace { parent: t.traceparent, state: t.tracestate });
-        let wish = Wish { request_id, content, trace };
+        let wish = Wish { request_id, content, trace: trace() };
         let created = self.service.create(&caller, wish).await.map_err(status::of)?;
         spans::record_refund(&created.refund.id.to_string());
-        tracing::info!(replayed = created.replayed, "refund accepted");
+        let head = created.refund.history;
+        tracing::info!(
+            replayed = created.replayed,
+            history.number = head.number,
+            history.hash = %head.hash,
+            "refund accepted"
+        );
         Ok(Response::new(proto::CreateRefundResponse {
             refund: Some(write::refund(created.refund)),
             replayed: created.replayed,
@@ -83,13 +84,48 @@ impl RefundService for Handler {
         Err(Status::unimplemented("not yet"))
     }
 
+    async fn cancel_refund(
+        &self,
+        request: Request<proto::CancelRefundRequest>,
+    ) -> Result<Response<proto::CancelRefundResponse>, Status> {
+        let caller = caller(&request)?;
+        let id = read::refund_id(&request.get_ref().refund_id).map_err(|f| status::invalid(&f))?;
+        spans::record_refund(&id.to_string());
+        let canceled = self.service.cancel(&caller, id, actor(&caller)).await.map_err(status::of)?;
+        Ok(Response::new(proto::CancelRefundResponse { refund: Some(write::refund(canceled)) }))
+    }
+
+    async fn validate_refund(
+        &self,
+        request: Request<proto::ValidateRefundRequest>,
+    ) -> Result<Response<proto::ValidateRefundResponse>, Status> {
+        let caller = caller(&request)?;
+        let wished = request.into_inner().refund.unwrap_or_default();
+        let (request_id, content) = match read::create(wished) {
+            Ok(read) => read,
+            Err(faults) => {
+                let refusal = Some(write::refusal(&status::invalid(&faults)));
+                return Ok(Response::new(proto::ValidateRefundResponse {
+                    refusal,
+                    ..proto::ValidateRefundResponse::default()
+                }));
+            }
+        };
+        spans::record_account(content.account.as_str());
+        let wish = Wish { request_id, content, trace: None };
+        let validated = self.service.validate(&caller, wish).await.map_err(status::of)?;
+        Ok(Response::new(write::validated(validated)))
+    }
+
     async fn stream_refund_status(
         &self,
         request: Request<proto::StreamRefundStatusRequest>,
     ) -> Result<Response<Self::StreamRefundStatusStream>, Status> {
         let caller = caller(&request)?;
         let watch = read::watch(request.into_inner()).map_err(|faults| status::of(Error::Invalid(faults)))?;
-        spans::record_refund(&watch.refund_id.to_string());
+        if let WatchTarget::Refund(id) = &watch.target {
+            spans::record_refund(&id.to_string());
+        }
         let messages = self.service.watch(&caller, watch).await.map_err(status::of)?;
         let stream =
             ReceiverStream::new(messages).map(|message| message.map(write::watched).map_err(status::of));

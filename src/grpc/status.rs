@@ -71,6 +71,14 @@ reasons! {
     AccountNotFound = "ACCOUNT_NOT_FOUND", NotFound;
     /// The purchase is outside the provider's refund window.
     RefundWindowExpired = "REFUND_WINDOW_EXPIRED", FailedPrecondition;
+    /// The state of the refund, `metadata.state`, does not allow what was asked.
+    StateForbids = "STATE_FORBIDS", FailedPrecondition;
+    /// What was sent may still be on its way: nobody can say yet what became of it. `RetryInfo` says when.
+    AttemptOnItsWay = "ATTEMPT_ON_ITS_WAY", FailedPrecondition;
+    /// The provider of the refund cannot be asked what became of it.
+    NoLookup = "NO_LOOKUP", FailedPrecondition;
+    /// There is no such discrepancy.
+    DiscrepancyNotFound = "DISCREPANCY_NOT_FOUND", NotFound;
     /// The account has as many open refunds as it may: repeat later with the same `request_id`.
     QueueFull = "QUEUE_FULL", ResourceExhausted;
     /// The order is known to be in another currency; `metadata.currency_code` names it.
@@ -211,6 +219,21 @@ pub(super) fn of(error: Error) -> Status {
         Error::RefundWindowExpired(_) => {
             precondition(Reason::RefundWindowExpired, "purchase_time", message, HashMap::new())
         }
+        Error::StateForbids { state, what: _ } => {
+            let metadata = one("state", state.word().to_owned());
+            precondition(Reason::StateForbids, "refund_id", message, metadata)
+        }
+        Error::AttemptOnItsWay { wait } => {
+            let mut details = ErrorDetails::with_precondition_failure_violation(
+                Reason::AttemptOnItsWay.word(),
+                "refund_id",
+                message.clone(),
+            );
+            details.set_retry_info(Some(wait));
+            build(Reason::AttemptOnItsWay, message, HashMap::new(), details)
+        }
+        Error::NoLookup => precondition(Reason::NoLookup, "refund_id", message, HashMap::new()),
+        Error::DiscrepancyNotFound => plain(Reason::DiscrepancyNotFound, message),
         Error::QueueFull => retry(Reason::QueueFull, message, RETRY_LATER),
         Error::TooManyStreams => retry(Reason::TooManyStreams, message, RETRY_LATER),
         Error::HistoryGone => plain(Reason::HistoryGone, message),

@@ -4,16 +4,30 @@ use std::time::Duration;
 
 use prost_types::{Duration as WireDuration, Timestamp as WireTime};
 
-use crate::domain::attempt::Attempt;
 use crate::domain::content::Target;
-use crate::domain::event::Event;
 use crate::domain::money::{Currency, Money};
 use crate::domain::reason::{FailureReason, Reason};
 use crate::domain::refund::{Failure, Item, ItemState, Refund, State, StateKind, Success, Wait};
 use crate::domain::timestamp::Timestamp;
-use crate::service::{Got, WatchItem, Watched};
+use crate::service::{Got, Waiting, WatchItem, Watched};
 
 use super::proto;
+
+mod history;
+
+use history::event;
+pub(super) use history::{discrepancy, refusal, validated};
+
+/// A refund that is read alone: with its place in the queue.
+pub(super) fn waiting_refund(refund: Refund, waiting: Option<Waiting>) -> proto::Refund {
+    let mut wire = self::refund(refund);
+    if let Some(waiting) = waiting {
+        wire.queue_place = i64::try_from(waiting.place).unwrap_or(i64::MAX);
+        wire.estimated_send_time = waiting.send_time.map(time);
+        wire.waits_for = wait(Some(waiting.wait)).into();
+    }
+    wire
+}
 
 /// A refund.
 pub(super) fn refund(refund: Refund) -> proto::Refund {
@@ -55,17 +69,27 @@ pub(super) fn refund(refund: Refund) -> proto::Refund {
         captured_amount: content.captured_amount.map(money),
         expected_remaining: content.expected_remaining.map(money),
         items,
+        retry_of: content.retry_of.map(|id| id.to_string()).unwrap_or_default(),
+        queue_place: 0,
+        estimated_send_time: None,
+        amount_freed: refund.freed,
     }
 }
 
 /// A refund as read, with its history if it was asked for.
 pub(super) fn got(got: Got) -> proto::GetRefundResponse {
-    let currency = got.refund.content.payment().map(|p| p.amount);
-    let (events, attempts) = got.history.map_or_else(Default::default, |h| (h.events, h.attempts));
+    let amount = got.refund.content.payment().map(|p| p.amount);
+    let head = got.refund.history;
+    let history = got.history.unwrap_or_default();
     proto::GetRefundResponse {
-        refund: Some(refund(got.refund)),
-        events: events.into_iter().map(|e| event(e, currency)).collect(),
-        attempts: attempts.into_iter().map(attempt).collect(),
+        refund: Some(waiting_refund(got.refund, got.waiting)),
+        events: history.events.into_iter().map(|e| event(e, amount)).collect(),
+        attempts: history.attempts.into_iter().map(history::attempt).collect(),
+        decisions: history.decisions.into_iter().map(|d| history::decision(d, amount)).collect(),
+        discrepancies: history.discrepancies.into_iter().map(discrepancy).collect(),
+        retried_as: got.retried_as.iter().map(ToString::to_string).collect(),
+        history_number: head.number,
+        history_hash: if head.number == 0 { String::new() } else { head.hash.to_string() },
     }
 }
 
@@ -84,44 +108,6 @@ pub(super) fn watched(watched: Watched) -> proto::StreamRefundStatusResponse {
         WatchItem::Heartbeat(now) => Message::Heartbeat(proto::Heartbeat { time: Some(time(now)) }),
     };
     proto::StreamRefundStatusResponse { message: Some(message), resume_token: watched.token.encode() }
-}
-
-fn event(event: Event, of: Option<Money>) -> proto::StatusEvent {
-    let minor = event.success.as_ref().and_then(|s| s.amount_minor);
-    let amount = minor.zip(of).and_then(|(minor, of)| Money::new(of.currency(), minor).ok());
-    proto::StatusEvent {
-        sequence: event.sequence,
-        previous_state: event.previous.map_or(proto::refund::State::Unspecified, state).into(),
-        state: state(event.state).into(),
-        failure: event.failure.as_ref().map(failure_of),
-        amount_succeeded: amount.map(money),
-        provider_refund_id: event.success.and_then(|s| s.provider_refund_id).unwrap_or_default(),
-        note: event.note.unwrap_or_default(),
-        actor: event.actor.name,
-        trace_id: event.actor.trace_id.unwrap_or_default(),
-        time: Some(time(event.time)),
-    }
-}
-
-fn attempt(attempt: Attempt) -> proto::Attempt {
-    let end = attempt.end;
-    let evidence = end.as_ref().map(|e| e.evidence.clone()).unwrap_or_default();
-    proto::Attempt {
-        attempt_id: attempt.id.to_string(),
-        kind: attempt.kind.word().to_owned(),
-        start_time: Some(time(attempt.started)),
-        end_time: end.as_ref().map(|e| time(e.ended)),
-        duration: end.as_ref().map(|e| duration(e.took)),
-        late: end.as_ref().is_some_and(|e| e.late),
-        outcome: end.map(|e| e.outcome).unwrap_or_default(),
-        failure_phase: evidence.phase.map(|p| p.word().to_owned()).unwrap_or_default(),
-        http_status: evidence.http_status.map_or(0, i32::from),
-        provider_code: evidence.provider_code.unwrap_or_default(),
-        provider_text: evidence.provider_text.unwrap_or_default(),
-        correlation_id: evidence.correlation_id.unwrap_or_default(),
-        trace_id: attempt.trace_id.unwrap_or_default(),
-        preflight: attempt.preflight.unwrap_or_default(),
-    }
 }
 
 fn outcome(state: &State) -> (Option<&Failure>, Option<&Success>) {

@@ -49,14 +49,31 @@ impl Service {
         if let Some(existing) = self.store.find_by_request(&caller.name, &wish.request_id).await? {
             return replay(existing, &wish.content);
         }
+        self.accept(caller, wish).await
+    }
+
+    /// Accepts a wish whose key was not used yet, unless a twin is faster.
+    pub(super) async fn accept(&self, caller: &Caller, wish: Wish) -> Result<Created, Error> {
         if self.drain.is_cancelled() {
             return Err(Error::Draining);
         }
+        let new = self.checked(caller, wish).await?;
+        let mut accepted = self.store.create(vec![new]).await?;
+        self.interrupt.at(Point::AfterCreate);
+        match accepted.pop() {
+            Some(acceptance) => told(acceptance),
+            None => Err(Error::Draining),
+        }
+    }
+
+    /// A wish as it is put to the store, once the rules of its account let it.
+    pub(super) async fn checked(&self, caller: &Caller, wish: Wish) -> Result<NewRefund, Error> {
         let account = self.account_of(caller, &wish.content.account)?;
         self.check(account, &wish.content).await?;
+        self.check_retry(caller, &wish.content).await?;
         let identity = account.identity.clone();
         let key = ProviderKey::derive(&caller.name, &wish.request_id, &identity.merchant);
-        let new = NewRefund {
+        Ok(NewRefund {
             id: self.ids.refund_id(),
             caller: caller.name.clone(),
             request_id: wish.request_id,
@@ -64,19 +81,7 @@ impl Service {
             identity,
             key,
             trace: wish.trace,
-        };
-        let mut accepted = self.store.create(vec![new]).await?;
-        self.interrupt.at(Point::AfterCreate);
-        match accepted.pop() {
-            Some(Acceptance::Accepted { transition, guard: _ }) => {
-                Ok(Created { refund: transition.refund, replayed: false })
-            }
-            Some(Acceptance::Replayed(refund)) => Ok(Created { refund: *refund, replayed: true }),
-            Some(Acceptance::Conflict { refund_id, fields }) => Err(Error::KeyReused { refund_id, fields }),
-            Some(Acceptance::Refused(refusal)) => Err(refused(refusal)),
-            Some(Acceptance::EsimTaken { iccid }) => Err(Error::EsimTaken { iccid }),
-            None => Err(Error::Draining),
-        }
+        })
     }
 
     /// Looks at the depth of every queue, for the bound that [`Service::create`] keeps.
@@ -87,7 +92,7 @@ impl Service {
         Ok(())
     }
 
-    fn account_of(&self, caller: &Caller, name: &AccountName) -> Result<&Account, Error> {
+    pub(super) fn account_of(&self, caller: &Caller, name: &AccountName) -> Result<&Account, Error> {
         self.accounts
             .get(name)
             .filter(|_| caller.may_use(name))
@@ -114,7 +119,20 @@ impl Service {
     }
 }
 
-fn replay(existing: Refund, content: &Content) -> Result<Created, Error> {
+/// What becomes of a wish, as its caller is told.
+pub(super) fn told(acceptance: Acceptance) -> Result<Created, Error> {
+    match acceptance {
+        Acceptance::Accepted { transition, guard: _ } => {
+            Ok(Created { refund: transition.refund, replayed: false })
+        }
+        Acceptance::Replayed(refund) => Ok(Created { refund: *refund, replayed: true }),
+        Acceptance::Conflict { refund_id, fields } => Err(Error::KeyReused { refund_id, fields }),
+        Acceptance::Refused(refusal) => Err(refused(refusal)),
+        Acceptance::EsimTaken { iccid } => Err(Error::EsimTaken { iccid }),
+    }
+}
+
+pub(super) fn replay(existing: Refund, content: &Content) -> Result<Created, Error> {
     let fields = existing.content.differences(content);
     if fields.is_empty() {
         Ok(Created { refund: existing, replayed: true })

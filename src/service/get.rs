@@ -1,10 +1,10 @@
 //! Read a refund, with its history on request.
 
-use crate::domain::admission::AccountState;
 use crate::domain::history::History;
-use crate::domain::id::{AccountName, RefundId};
-use crate::domain::refund::{Refund, State, Wait};
+use crate::domain::id::RefundId;
+use crate::domain::refund::{Refund, State};
 
+use super::queue::Waiting;
 use super::{Caller, Error, Service};
 
 /// A refund as read.
@@ -12,56 +12,44 @@ use super::{Caller, Error, Service};
 pub struct Got {
     /// As it stands.
     pub refund: Refund,
+    /// How it waits, while nothing was ever sent.
+    pub waiting: Option<Waiting>,
     /// Everything known of it, if asked for.
     pub history: Option<History>,
+    /// The refunds that try it again, if everything was asked for.
+    pub retried_as: Vec<RefundId>,
 }
 
 impl Service {
     /// Reads a refund that the caller may see. Another caller's is not found.
     pub async fn get(&self, caller: &Caller, id: RefundId, full: bool) -> Result<Got, Error> {
         let mut refund = self.visible(caller, id).await?;
-        self.tell_account_wait(&mut refund).await?;
-        let history = if full { Some(self.store.history(id).await?) } else { None };
-        Ok(Got { refund, history })
+        let waiting = self.waiting(&refund).await?;
+        if let (State::Pending { wait }, Some(waiting)) = (&mut refund.state, waiting) {
+            *wait = waiting.wait;
+        }
+        let (mut history, mut retried_as) = (None, Vec::new());
+        if full {
+            history = Some(self.store.history(id).await?);
+            retried_as = self.store.retries_of(id).await?;
+        }
+        Ok(Got { refund, waiting, history, retried_as })
     }
 
     pub(super) async fn visible(&self, caller: &Caller, id: RefundId) -> Result<Refund, Error> {
         if !(caller.refund || caller.read_all || caller.operate) {
             return Err(Error::RightMissing("refund"));
         }
-        let found = self.store.find(id).await?;
-        found.filter(|refund| caller.may_read(&refund.caller)).ok_or(Error::RefundNotFound)
-    }
-
-    /// A refund that waits for its turn on an account that is blocked, paused, broken or without a slot
-    /// waits for the account. Its row says so only once a worker had it, so that blocking an account does
-    /// not have to touch each refund.
-    async fn tell_account_wait(&self, refund: &mut Refund) -> Result<(), Error> {
-        if let State::Pending { wait: wait @ (Wait::Turn | Wait::Backoff) } = &mut refund.state {
-            let name = &refund.content.account;
-            let account = self.store.account_state(name).await?;
-            if account.paused.is_some() {
-                *wait = Wait::AccountPaused;
-            } else if account.blocked.is_some() {
-                *wait = Wait::AccountBlocked;
-            } else if account.open_until.is_some() {
-                *wait = Wait::Breaker;
-            } else if self.lacks_slot(name, &account).await? {
-                *wait = Wait::Slot;
-            }
+        let found = self.store.find(id).await?.ok_or(Error::RefundNotFound)?;
+        if caller.may_read(&found.caller) {
+            return Ok(found);
         }
-        Ok(())
-    }
-
-    async fn lacks_slot(&self, name: &AccountName, state: &AccountState) -> Result<bool, Error> {
-        if let Some(until) = state.throttled_until
-            && until > self.store.now().await?
-        {
-            return Ok(true);
-        }
-        match self.accounts.get(name).and_then(|account| account.admission.rate.as_ref()) {
-            Some(rate) => Ok(self.store.next_slot(rate).await?.is_some()),
-            None => Ok(false),
-        }
+        // An operator's retry is for the caller whose refund it tries again, too.
+        let first = match found.content.retry_of {
+            Some(first) => self.store.find(first).await?,
+            None => None,
+        };
+        let first = first.filter(|first| caller.may_read(&first.caller));
+        first.map(|_| found).ok_or(Error::RefundNotFound)
     }
 }

@@ -1,15 +1,15 @@
-//! Watch a refund: each change once and in order, resumable by a token.
+//! Watch a refund, or all that match a filter: each change once and in order, resumable by a token.
+
+mod filtered;
+mod token;
 
 use std::sync::Arc;
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use sha2::{Digest, Sha256};
 use tokio::sync::{OwnedSemaphorePermit, broadcast, mpsc};
 use tokio::time::Instant;
 
 use crate::domain::Rule;
-use crate::domain::event::Event;
+use crate::domain::event::{Event, EventFilter};
 use crate::domain::id::{CallerName, RefundId};
 use crate::domain::money::Money;
 use crate::domain::refund::Refund;
@@ -18,14 +18,12 @@ use crate::store::Changed;
 
 use super::{Caller, Error, FieldFault, Service};
 
+pub use token::Token;
+
 /// Events read at once.
 const PAGE_SIZE: u64 = 100;
 /// Messages that wait for a slow reader.
 const BUFFER_SIZE: usize = 16;
-/// The version of the token's form.
-const TOKEN_VERSION: &str = "1";
-/// Bytes of the caller's hash in a token.
-const CALLER_HASH_BYTES: usize = 8;
 
 /// Where a stream starts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,12 +39,21 @@ pub enum Start {
 /// What to watch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Watch {
-    /// The refund.
-    pub refund_id: RefundId,
+    /// What of it.
+    pub target: WatchTarget,
     /// Where to start.
     pub start: Start,
     /// Stay after the final state.
     pub follow_reversals: bool,
+}
+
+/// What is watched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WatchTarget {
+    /// One refund.
+    Refund(RefundId),
+    /// All that match; `order_id` stands in `order_key` as the caller gave it.
+    Filter(EventFilter),
 }
 
 /// One message, and the token that goes on after it.
@@ -73,49 +80,11 @@ pub enum WatchItem {
     Heartbeat(Timestamp),
 }
 
-/// A place in the events of one refund, as one caller saw it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Token {
-    refund_id: RefundId,
-    sequence: i64,
-    caller: CallerName,
-}
-
-impl Token {
-    /// The token as clients keep it. It grants nothing: who uses it is checked anew.
-    pub fn encode(&self) -> String {
-        let text =
-            format!("{TOKEN_VERSION}.{}.{}.{}", self.refund_id, self.sequence, caller_hash(&self.caller));
-        URL_SAFE_NO_PAD.encode(text)
-    }
-
-    fn decode(text: &str, caller: &CallerName, refund_id: RefundId) -> Result<i64, Rule> {
-        let malformed = || Rule::new("is not a resume token of this service");
-        let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| malformed())?;
-        let plain = String::from_utf8(bytes).map_err(|_| malformed())?;
-        let parts: Vec<&str> = plain.split('.').collect();
-        let &[TOKEN_VERSION, id, sequence, hash] = parts.as_slice() else {
-            return Err(malformed());
-        };
-        if hash != caller_hash(caller) {
-            return Err(Rule::new("belongs to another caller"));
-        }
-        if id != refund_id.to_string() {
-            return Err(Rule::new("belongs to another refund"));
-        }
-        sequence.parse().ok().filter(|s| *s >= 0).ok_or_else(malformed)
-    }
-}
-
-fn caller_hash(caller: &CallerName) -> String {
-    let hash = Sha256::digest(caller.as_str().as_bytes());
-    URL_SAFE_NO_PAD.encode(hash.iter().copied().take(CALLER_HASH_BYTES).collect::<Vec<_>>())
-}
-
 /// A stream at work.
 struct Watcher {
     service: Arc<Service>,
     caller: CallerName,
+    refund_id: RefundId,
     watch: Watch,
     amount: Option<Money>,
     sequence: i64,
@@ -126,6 +95,10 @@ struct Watcher {
 /// The reader went away.
 struct Gone;
 
+fn wrong_token(rule: Rule) -> Error {
+    Error::Invalid(vec![FieldFault::new("resume_token", rule.0)])
+}
+
 impl Service {
     /// Watches a refund. The receiver gets messages until the refund is final, the service drains or the
     /// store fails; an error is the last message.
@@ -134,17 +107,28 @@ impl Service {
         caller: &Caller,
         watch: Watch,
     ) -> Result<mpsc::Receiver<Result<Watched, Error>>, Error> {
-        let wrong_token = |rule: Rule| Error::Invalid(vec![FieldFault::new("resume_token", rule.0)]);
+        match &watch.target {
+            WatchTarget::Refund(id) => self.watch_refund(caller, *id, watch).await,
+            WatchTarget::Filter(filter) => self.watch_filter(caller, filter.clone(), &watch.start).await,
+        }
+    }
+
+    async fn watch_refund(
+        self: &Arc<Self>,
+        caller: &Caller,
+        refund_id: RefundId,
+        watch: Watch,
+    ) -> Result<mpsc::Receiver<Result<Watched, Error>>, Error> {
         let resumed = match &watch.start {
             Start::Snapshot | Start::Now => None,
             Start::Resume(token) => {
-                Some(Token::decode(token, &caller.name, watch.refund_id).map_err(wrong_token)?)
+                Some(Token::of_refund(token, &caller.name, refund_id).map_err(wrong_token)?)
             }
         };
         // Subscribed before the first read: a change in between is seen twice rather than missed, and told
         // once.
         let changes = self.store.changes();
-        let refund = self.visible(caller, watch.refund_id).await?;
+        let refund = self.visible(caller, refund_id).await?;
         if self.drain.is_cancelled() {
             return Err(Error::Draining);
         }
@@ -156,8 +140,8 @@ impl Service {
         let (out, messages) = mpsc::channel(BUFFER_SIZE);
         let service = Arc::clone(self);
         let amount = refund.content.payment().map(|p| p.amount);
-        let watcher =
-            Watcher { service, caller: caller.name.clone(), watch, amount, sequence, out, _permit: permit };
+        let caller = caller.name.clone();
+        let watcher = Watcher { service, caller, refund_id, watch, amount, sequence, out, _permit: permit };
         tokio::spawn(async move {
             let _gone = watcher.run(refund, changes).await;
         });
@@ -205,7 +189,7 @@ impl Watcher {
                     return self.out.send(Err(Error::Draining)).await.map_err(|_| Gone);
                 }
                 () = self.out.closed() => return Err(Gone),
-                () = changed(&mut changes, self.watch.refund_id) => {}
+                () = changed(&mut changes, self.refund_id) => {}
                 () = tokio::time::sleep_until(until) => {}
             }
         }
@@ -214,7 +198,7 @@ impl Watcher {
 
     /// Tells the events that came since, in order.
     async fn tell_news(&mut self) -> Result<News, Gone> {
-        let read = self.service.store.events_after(self.watch.refund_id, self.sequence, PAGE_SIZE).await;
+        let read = self.service.store.events_after(self.refund_id, self.sequence, PAGE_SIZE).await;
         let events = match read {
             Ok(events) => events,
             Err(error) => return Ok(News::Failed(error.into())),
@@ -233,7 +217,7 @@ impl Watcher {
 
     async fn send(&self, item: WatchItem) -> Result<(), Gone> {
         let token =
-            Token { refund_id: self.watch.refund_id, sequence: self.sequence, caller: self.caller.clone() };
+            Token::Refund { id: self.refund_id, sequence: self.sequence, caller: self.caller.clone() };
         self.out.send(Ok(Watched { item, amount: self.amount, token })).await.map_err(|_| Gone)
     }
 }
@@ -252,22 +236,5 @@ async fn changed(changes: &mut broadcast::Receiver<Changed>, id: RefundId) {
             Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => return,
             Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_token_is_bound_to_its_caller_and_its_refund() {
-        let caller = CallerName::parse("shop").unwrap();
-        let id = RefundId(uuid::Uuid::from_u128(7));
-        let token = Token { refund_id: id, sequence: 3, caller: caller.clone() }.encode();
-        assert_eq!(Token::decode(&token, &caller, id), Ok(3));
-        assert!(Token::decode(&token, &CallerName::parse("other").unwrap(), id).is_err());
-        assert!(Token::decode(&token, &caller, RefundId(uuid::Uuid::from_u128(8))).is_err());
-        assert!(Token::decode("nonsense", &caller, id).is_err());
-        assert!(Token::decode("", &caller, id).is_err());
     }
 }

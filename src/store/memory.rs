@@ -5,6 +5,7 @@ mod begin;
 mod claim;
 mod people;
 mod steps;
+mod watched;
 mod world;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -16,14 +17,14 @@ use tokio::sync::broadcast;
 use super::row::GuardKey;
 use super::wake::{Bell, Wakes};
 use super::{
-    Begun, Chain, Changed, ClaimAsk, Claimed, Closed, Depth, DiscrepancyPlace, Lease, Record, Recorded,
-    Recovery, Result, RuledAs, Store, TimeSource,
+    Begun, Chain, Changed, ClaimAsk, Claimed, Closed, Depth, DiscrepancyPlace, Lease, Matching, Positions,
+    Record, Recorded, Recovery, Result, RuledAs, Store, TimeSource,
 };
 use crate::domain::account::{Account, AccountIdentity};
 use crate::domain::admission::{AccountState, Amendment, Rate};
 use crate::domain::decision::{Acceptance, Intent};
 use crate::domain::discrepancy::Discrepancy;
-use crate::domain::event::{Actor, Event};
+use crate::domain::event::{Actor, Event, EventFilter};
 use crate::domain::guard::Guard;
 use crate::domain::history::History;
 use crate::domain::id::{AccountName, CallerName, RefundId, RequestId};
@@ -165,6 +166,24 @@ impl Store for MemoryStore {
     async fn events_from(&self, position: i64, limit: u64) -> Result<Vec<Event>> {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         Ok(self.world().events_from(position).take(limit).cloned().collect())
+    }
+
+    async fn events_matching(&self, filter: &EventFilter, position: i64, limit: u64) -> Result<Matching> {
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        Ok(self.world().events_matching(filter, position, limit))
+    }
+
+    async fn open_refunds(
+        &self,
+        filter: &EventFilter,
+        after: Option<RefundId>,
+        limit: u64,
+    ) -> Result<Vec<Refund>> {
+        Ok(self.world().open_refunds(filter, after, usize::try_from(limit).unwrap_or(usize::MAX)))
+    }
+
+    async fn positions(&self) -> Result<Positions> {
+        Ok(self.world().positions())
     }
 
     async fn sequence_events(&self, limit: u64) -> Result<u64> {

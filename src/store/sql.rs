@@ -25,6 +25,7 @@ mod refunds;
 mod row;
 mod rule;
 mod transaction;
+mod watched;
 
 use std::fs::File;
 use std::sync::Arc;
@@ -36,14 +37,14 @@ use tokio::sync::broadcast;
 use super::row::GuardKey;
 use super::wake::{Bell, Wakes};
 use super::{
-    Begun, Chain, Changed, ClaimAsk, Claimed, Closed, Depth, DiscrepancyPlace, Error, Lease, Record,
-    Recorded, Recovery, Result, RuledAs, Store, TimeSource,
+    Begun, Chain, Changed, ClaimAsk, Claimed, Closed, Depth, DiscrepancyPlace, Error, Lease, Matching,
+    Positions, Record, Recorded, Recovery, Result, RuledAs, Store, TimeSource,
 };
 use crate::domain::account::{Account, AccountIdentity};
 use crate::domain::admission::{AccountState, Amendment, Rate};
 use crate::domain::decision::{Acceptance, Intent};
 use crate::domain::discrepancy::Discrepancy;
-use crate::domain::event::{Actor, Event};
+use crate::domain::event::{Actor, Event, EventFilter};
 use crate::domain::guard::Guard;
 use crate::domain::history::History;
 use crate::domain::id::{AccountName, CallerName, RefundId, RequestId};
@@ -246,6 +247,23 @@ impl Store for SqlStore {
 
     async fn events_from(&self, position: i64, limit: u64) -> Result<Vec<Event>> {
         reading!(self, "reading events by position", |db| read::events_from(db, position, limit))
+    }
+
+    async fn events_matching(&self, filter: &EventFilter, position: i64, limit: u64) -> Result<Matching> {
+        reading!(self, "reading events that match", |db| watched::matching(db, filter, position, limit))
+    }
+
+    async fn open_refunds(
+        &self,
+        filter: &EventFilter,
+        after: Option<RefundId>,
+        limit: u64,
+    ) -> Result<Vec<Refund>> {
+        reading!(self, "reading open refunds", |db| watched::open_refunds(db, filter, after, limit))
+    }
+
+    async fn positions(&self) -> Result<Positions> {
+        reading!(self, "reading positions", |db| watched::positions(db))
     }
 
     async fn sequence_events(&self, limit: u64) -> Result<u64> {

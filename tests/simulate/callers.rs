@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use refunds::domain::account::{Account, TargetShape};
 use refunds::domain::content::Content;
+use refunds::domain::event::Actor;
 use refunds::domain::id::{CallerName, RefundId, RequestId};
 use refunds::domain::money::Money;
+use refunds::domain::refund::StateKind;
 use refunds::service::{Caller, Created, Error, Wish};
 use refunds::store;
 use tokio::task::JoinSet;
@@ -185,12 +187,29 @@ impl Asking {
                 told => self.fault(format!("{}: {id}, and then {told:?}", wish.request_id)),
             }
         }
+        if self.chance.in_thousand(120) {
+            self.withdraw(id).await;
+        }
         if self.chance.in_thousand(150) {
             let mut other = wish.clone();
             other.content.expected_remaining = Some(Money::clone(&aud(77)));
             if let Some(Ok(_)) = self.ask(&other, PATIENCE[1]).await {
                 self.fault(format!("{} was used for something else", wish.request_id));
             }
+        }
+    }
+
+    /// Withdraws it, if nothing was sent: whoever answers, it is canceled then, for good.
+    async fn withdraw(&mut self, id: RefundId) {
+        let replica = self.replicas.any(&mut self.chance);
+        let (service, actor) = (replica.service(), Actor::of("shop"));
+        match timeout(PATIENCE[1], service.cancel(&caller(), id, actor)).await {
+            Ok(Ok(refund)) if refund.state.kind() != StateKind::Canceled => {
+                self.fault(format!("{id} was withdrawn and is {}", refund.state.kind()));
+            }
+            Ok(Ok(_) | Err(Error::StateForbids { .. } | Error::Store(store::Error::Away { .. })))
+            | Err(_) => {}
+            Ok(Err(error)) => self.fault(format!("{id} cannot be withdrawn: {error}")),
         }
     }
 

@@ -9,7 +9,7 @@ use refunds::domain::account::{Account, AccountIdentity};
 use refunds::domain::admission::{AccountState, Amendment, Rate};
 use refunds::domain::decision::{Acceptance, Intent};
 use refunds::domain::discrepancy::Discrepancy;
-use refunds::domain::event::{Actor, Event};
+use refunds::domain::event::{Actor, Event, EventFilter};
 use refunds::domain::guard::Guard;
 use refunds::domain::history::History;
 use refunds::domain::id::{AccountName, CallerName, RefundId, RequestId};
@@ -18,8 +18,8 @@ use refunds::domain::refund::{NewRefund, Refund};
 use refunds::domain::ruling::Ruling;
 use refunds::domain::timestamp::Timestamp;
 use refunds::store::{
-    Begun, Chain, Changed, ClaimAsk, Claimed, Closed, Depth, DiscrepancyPlace, Error, Lease, Record,
-    Recorded, Recovery, Result, RuledAs, Store,
+    Begun, Chain, Changed, ClaimAsk, Claimed, Closed, Depth, DiscrepancyPlace, Error, Lease, Matching,
+    Positions, Record, Recorded, Recovery, Result, RuledAs, Store,
 };
 use tokio::sync::broadcast;
 use tokio::time::sleep;
@@ -252,6 +252,25 @@ impl Store for Gate {
     async fn events_from(&self, position: i64, limit: u64) -> Result<Vec<Event>> {
         let events = self.replica.world.store.events_from(position, limit);
         self.step("events_from", PLAIN, events, |_| {}).await
+    }
+
+    async fn events_matching(&self, filter: &EventFilter, position: i64, limit: u64) -> Result<Matching> {
+        let step = self.replica.world.store.events_matching(filter, position, limit);
+        self.step("events_matching", PLAIN, step, |_| {}).await
+    }
+
+    async fn open_refunds(
+        &self,
+        filter: &EventFilter,
+        after: Option<RefundId>,
+        limit: u64,
+    ) -> Result<Vec<Refund>> {
+        let step = self.replica.world.store.open_refunds(filter, after, limit);
+        self.step("open_refunds", PLAIN, step, |_| {}).await
+    }
+
+    async fn positions(&self) -> Result<Positions> {
+        self.step("positions", PLAIN, self.replica.world.store.positions(), |_| {}).await
     }
 
     async fn sequence_events(&self, limit: u64) -> Result<u64> {

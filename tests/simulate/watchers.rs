@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use refunds::domain::id::RefundId;
-use refunds::service::{Start, Watch, WatchItem};
+use refunds::service::{Start, Watch, WatchItem, WatchTarget};
 use tokio::time::{sleep, timeout};
 
 use crate::callers::caller;
@@ -25,7 +25,7 @@ pub(crate) async fn watch(world: Arc<World>, replicas: Arc<Replicas>, mut chance
         // What is read from here on is all that there will ever be.
         let is_over = world.is_over();
         let service = replicas.any(&mut chance).service();
-        let asked = Watch { refund_id: id, start: start.clone(), follow_reversals: false };
+        let asked = Watch { target: WatchTarget::Refund(id), start: start.clone(), follow_reversals: false };
         let opened = timeout(HEARTBEAT, service.watch(&caller(), asked)).await;
         let Ok(Ok(mut messages)) = opened else {
             sleep(Duration::from_millis(300)).await;

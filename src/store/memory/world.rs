@@ -149,6 +149,10 @@ impl World {
         after.filter_map(|(id, sequence)| self.events_after(*id, sequence - 1).next())
     }
 
+    pub(super) fn last_position(&self) -> i64 {
+        i64::try_from(self.placed.len()).unwrap_or(i64::MAX)
+    }
+
     pub(super) fn history(&self, id: RefundId) -> Result<History> {
         let mut history = History::of(opened(id, self.chains.get(&id).into_iter().flatten().cloned())?);
         history.discrepancies =

@@ -9,7 +9,7 @@ use crate::store::wake::Wakes;
 
 /// Whoever locks this row has the turn. Another waits for it, since what has been committed in the meantime
 /// may have come too late for the one before.
-const TURN: &str = "SELECT last_position FROM event_positions WHERE id = 1";
+pub(super) const TURN: &str = "SELECT last_position FROM event_positions WHERE id = 1";
 
 /// An event's id is drawn under its refund's lock, so that the order of ids is each refund's order.
 const PLACE: &str = "

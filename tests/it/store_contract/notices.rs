@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use refunds::domain::id::{CallerName, RefundId};
 use refunds::service::{
-    Caller, Error, Limits, Service, Start, SystemIds, Uninterrupted, Watch, WatchItem, Watched,
+    Caller, Error, Limits, Service, Start, SystemIds, Uninterrupted, Watch, WatchItem, WatchTarget, Watched,
 };
 use refunds::store::sql::SqlStore;
 use refunds::store::{Changed, Store};
@@ -93,7 +93,7 @@ async fn watch(store: SqlStore, refund_id: RefundId) -> mpsc::Receiver<Result<Wa
         operate: false,
         accounts: None,
     };
-    let watch = Watch { refund_id, start: Start::Now, follow_reversals: false };
+    let watch = Watch { target: WatchTarget::Refund(refund_id), start: Start::Now, follow_reversals: false };
     Arc::new(service).watch(&caller, watch).await.unwrap()
 }
 

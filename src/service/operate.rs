@@ -1,0 +1,248 @@
+//! What people decide of a refund: withdraw it, say what became of it, have it looked at, try it again.
+
+use crate::domain::content::{Content, Payment, Target};
+use crate::domain::event::Actor;
+use crate::domain::id::{Iccid, RefundId, RequestId};
+use crate::domain::money::Money;
+use crate::domain::refund::{ItemState, Refund, State, StateKind, Trace};
+use crate::domain::ruling::{Action, Objection, Outcome, Ruling};
+use crate::store::RuledAs;
+
+use super::create::{Created, replay};
+use super::{Caller, Error, FieldFault, Service, Wish};
+
+/// What an operator says of a refund.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resolution {
+    /// The refund.
+    pub refund_id: RefundId,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// The currency in which the outcome's amount was given, if one was.
+    pub amount: Option<Money>,
+    /// What shows it.
+    pub evidence: String,
+    /// Why, for people.
+    pub note: String,
+}
+
+/// A refund that is to be tried again, as a refund of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Retry {
+    /// The key of the new refund, in the operator's scope.
+    pub request_id: RequestId,
+    /// The refund.
+    pub refund_id: RefundId,
+    /// How much; all that did not go back when `None`.
+    pub amount: Option<Money>,
+    /// What shows that nothing was effected; needed while the refund is UNKNOWN.
+    pub evidence: Option<String>,
+    /// Why, for people.
+    pub note: String,
+    /// The operator's trace.
+    pub trace: Option<Trace>,
+}
+
+impl Service {
+    /// Withdraws a refund of which nothing was ever sent. One that was withdrawn before is answered as it is.
+    pub async fn cancel(&self, caller: &Caller, id: RefundId, actor: Actor) -> Result<Refund, Error> {
+        if !(caller.refund || caller.operate) {
+            return Err(Error::RightMissing("refund"));
+        }
+        let refund = self.visible(caller, id).await?;
+        // Who may read everyone's may not withdraw everyone's.
+        if refund.caller != caller.name && !caller.operate {
+            return Err(Error::RightMissing("operate"));
+        }
+        self.rule(id, Action::Cancel, actor, None, None).await
+    }
+
+    /// Records what became of a refund in doubt or in review, or that a success was taken back.
+    pub async fn resolve(
+        &self,
+        caller: &Caller,
+        resolution: Resolution,
+        actor: Actor,
+    ) -> Result<Refund, Error> {
+        let refund = self.operated(caller, resolution.refund_id).await?;
+        check_amount(&refund, &resolution)?;
+        let Resolution { refund_id, outcome, amount: _, evidence, note } = resolution;
+        self.rule(refund_id, Action::Resolve(outcome), actor, Some(evidence), Some(note)).await
+    }
+
+    /// Has a refund looked up, or sent again by the rules, now.
+    pub async fn check_now(
+        &self,
+        caller: &Caller,
+        id: RefundId,
+        note: Option<String>,
+        actor: Actor,
+    ) -> Result<Refund, Error> {
+        self.operated(caller, id).await?;
+        self.rule(id, Action::Check, actor, None, note).await
+    }
+
+    /// Tries a refund again that failed, in whole or part, as a refund of its own. Of one in doubt it first
+    /// records, by the evidence, that nothing was effected.
+    pub async fn retry(&self, caller: &Caller, retry: Retry, actor: Actor) -> Result<Created, Error> {
+        let first = self.operated(caller, retry.refund_id).await?;
+        if let Some(existing) = self.store.find_by_request(&caller.name, &retry.request_id).await? {
+            // By what it tries again alone: how much that is may have changed by its own success.
+            let mut content = existing.content.clone();
+            content.retry_of = Some(retry.refund_id);
+            return replay(existing, &content);
+        }
+        let first = match (&first.state, retry.evidence.clone()) {
+            (State::Unknown { .. }, None) => {
+                let rule = "the refund is UNKNOWN: say what shows that nothing was effected";
+                return Err(Error::Invalid(vec![FieldFault::new("evidence", rule)]));
+            }
+            (State::Unknown { .. }, evidence @ Some(_)) => {
+                let failed = Action::Resolve(Outcome::Failed);
+                self.rule(first.id, failed, actor.clone(), evidence, Some(retry.note.clone())).await?
+            }
+            (_decided, _) => first,
+        };
+        let target = failed_part(&first, retry.amount)?;
+        let content = Content {
+            target,
+            not_before: None,
+            send_before: None,
+            expected_remaining: None,
+            retry_of: Some(first.id),
+            ..first.content.clone()
+        };
+        let wish = Wish { request_id: retry.request_id, content, trace: retry.trace };
+        let created = self.accept(caller, wish).await?;
+        let note = Action::Retried(created.refund.id);
+        self.rule(first.id, note, actor, retry.evidence, Some(retry.note)).await?;
+        Ok(created)
+    }
+
+    /// A refund, for an operator.
+    async fn operated(&self, caller: &Caller, id: RefundId) -> Result<Refund, Error> {
+        caller.must_operate()?;
+        self.store.find(id).await?.ok_or(Error::RefundNotFound)
+    }
+
+    async fn rule(
+        &self,
+        id: RefundId,
+        action: Action,
+        actor: Actor,
+        evidence: Option<String>,
+        note: Option<String>,
+    ) -> Result<Refund, Error> {
+        let done = match &action {
+            Action::Cancel => "canceled",
+            Action::Resolve(_) => "resolved",
+            Action::Check => "checked",
+            Action::Retried(_) => "tried again",
+        };
+        let ruling = Ruling { action, actor, evidence, note };
+        let found = self.store.find(id).await?;
+        let account = found.and_then(|refund| self.accounts.get(&refund.content.account));
+        match self.store.rule(id, &ruling, account).await? {
+            RuledAs::Done(refund) => {
+                tracing::info!(
+                    refund.id = %refund.id,
+                    state = %refund.state.kind(),
+                    actor = ruling.actor.name,
+                    history.number = refund.history.number,
+                    history.hash = %refund.history.hash,
+                    done,
+                    "a person decided"
+                );
+                Ok(*refund)
+            }
+            RuledAs::Already(refund) => Ok(*refund),
+            RuledAs::Refused(_, Objection::State(state)) => Err(Error::StateForbids { state, what: done }),
+            RuledAs::Refused(_, Objection::OnItsWay(wait)) => Err(Error::AttemptOnItsWay { wait }),
+            RuledAs::Refused(_, Objection::NoPart) => Err(Error::Invalid(vec![no_part()])),
+            RuledAs::Refused(_, Objection::NoLookup) => Err(Error::NoLookup),
+            RuledAs::NotFound => Err(Error::RefundNotFound),
+        }
+    }
+}
+
+impl Caller {
+    pub(super) fn must_operate(&self) -> Result<(), Error> {
+        if self.operate { Ok(()) } else { Err(Error::RightMissing("operate")) }
+    }
+}
+
+fn check_amount(refund: &Refund, resolution: &Resolution) -> Result<(), Error> {
+    let Some(amount) = resolution.amount else { return Ok(()) };
+    let fault = match refund.content.payment() {
+        None => "eSIMs have no amount: leave it unset".to_owned(),
+        Some(payment) if payment.amount.currency() != amount.currency() => {
+            format!("must be in {}, as the refund", payment.amount.currency())
+        }
+        Some(_) => return Ok(()),
+    };
+    Err(Error::Invalid(vec![FieldFault::new("amount_succeeded", fault)]))
+}
+
+fn no_part() -> FieldFault {
+    let rule = "must be at least 1 minor unit and less than the refund for PARTIALLY_SUCCEEDED, the whole or \
+                nothing for SUCCEEDED";
+    FieldFault::new("amount_succeeded", rule)
+}
+
+/// What of a refund did not go back: all of one that failed, was canceled or taken back, the rest of one that
+/// succeeded in part.
+fn failed_part(refund: &Refund, amount: Option<Money>) -> Result<Target, Error> {
+    let state = refund.state.kind();
+    match state {
+        StateKind::Failed | StateKind::Canceled | StateKind::PartiallySucceeded | StateKind::Reversed => {}
+        StateKind::Pending
+        | StateKind::Sending
+        | StateKind::Unknown
+        | StateKind::InReview
+        | StateKind::Succeeded => return Err(Error::StateForbids { state, what: "tried again" }),
+    }
+    match &refund.content.target {
+        Target::Payment(payment) => failed_payment(refund, payment, amount).map(Target::Payment),
+        Target::Esims(iccids) => {
+            if amount.is_some() {
+                let fault = FieldFault::new("amount", "eSIMs have no amount: leave it unset");
+                return Err(Error::Invalid(vec![fault]));
+            }
+            failed_esims(refund, iccids).map(Target::Esims)
+        }
+    }
+}
+
+fn failed_payment(refund: &Refund, payment: &Payment, amount: Option<Money>) -> Result<Payment, Error> {
+    let went_back = match &refund.state {
+        State::PartiallySucceeded(success) => success.amount_minor.unwrap_or(0),
+        _nothing_did => 0,
+    };
+    let most_minor = payment.amount.minor().saturating_sub(went_back);
+    let currency = payment.amount.currency();
+    let rest = Money::new(currency, most_minor).ok();
+    let amount = match amount.or(rest) {
+        Some(amount) if amount.currency() == currency && (1..=most_minor).contains(&amount.minor()) => amount,
+        Some(_) | None => {
+            let rule = format!("must be 1 to {most_minor} minor units of {currency}: what did not go back");
+            return Err(Error::Invalid(vec![FieldFault::new("amount", rule)]));
+        }
+    };
+    Ok(Payment { amount, ..payment.clone() })
+}
+
+fn failed_esims(refund: &Refund, iccids: &[Iccid]) -> Result<Vec<Iccid>, Error> {
+    if refund.state.kind() != StateKind::PartiallySucceeded {
+        return Ok(iccids.to_vec());
+    }
+    let failed = |iccid: &Iccid| {
+        let mut items = refund.items.iter().filter(|item| item.id == iccid.as_str());
+        items.any(|item| item.state == ItemState::Failed)
+    };
+    let failed: Vec<Iccid> = iccids.iter().filter(|iccid| failed(iccid)).cloned().collect();
+    // Which part came back is not known: a person names the eSIMs in a refund of its own.
+    if failed.is_empty() {
+        return Err(Error::StateForbids { state: StateKind::PartiallySucceeded, what: "tried again" });
+    }
+    Ok(failed)
+}
