@@ -68,6 +68,7 @@ pub(crate) fn of_finding(
         Finding::Declined(failure) => {
             Change::Decline { failure, conclusive: true, delay: schedule.refusal_age_min }
         }
+        Finding::Reversed(_) => Change::Wait { wait: Wait::Check, delay: next_check },
         Finding::Absent => {
             let proves = account.capabilities.absence_proves_refusal;
             Change::Absent { delay: next_check, refusal_age_min: proves.then_some(schedule.refusal_age_min) }

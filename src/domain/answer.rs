@@ -158,6 +158,9 @@ pub enum Finding {
     InReview(Review),
     /// The provider decided against it; only what speaks of our own key or transaction is told so.
     Declined(Failure),
+    /// What had gone back was taken back. Told only of a refund that is a success, or was before this, and
+    /// only where that is shown: neither an absence nor a lower total is it.
+    Reversed(Reversal),
     /// The lookup answered and does not show it. Evidence of nothing.
     Absent,
     /// Nothing was learned.
@@ -171,6 +174,15 @@ pub struct Review {
     pub reference: Option<String>,
     /// What is known of its parts.
     pub items: Vec<Item>,
+}
+
+/// A success that the provider took back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reversal {
+    /// The provider's own code.
+    pub provider_code: Option<String>,
+    /// What shows it, in one sentence for people.
+    pub text: String,
 }
 
 impl LookupAnswer {
