@@ -12,6 +12,7 @@ mod error;
 pub mod http;
 mod json;
 pub mod moyasar;
+mod reversal;
 pub mod worldline;
 
 pub use error::Error;

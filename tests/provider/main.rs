@@ -16,6 +16,9 @@ mod moyasar;
 #[cfg(test)]
 mod refund;
 #[cfg(test)]
+#[cfg(feature = "sandbox")]
+mod sandbox;
+#[cfg(test)]
 mod secrets;
 #[cfg(test)]
 mod spans;

@@ -3,5 +3,6 @@
 mod answers;
 mod fixture;
 mod lookups;
+mod reversals;
 mod secrets;
 mod wire;

@@ -8,8 +8,8 @@ use refunds::domain::id::{
     AccountName, CallerName, OrderId, ProviderKey, RefundId, RequestId, TransactionId,
 };
 use refunds::domain::money::Money;
-use refunds::domain::reason::Reason;
-use refunds::domain::refund::{NewRefund, Refund};
+use refunds::domain::reason::{FailureReason, Reason};
+use refunds::domain::refund::{Doubt, Failure, NewRefund, Refund, State, Success, Wait};
 use refunds::domain::timestamp::Timestamp;
 
 pub(crate) const KEY: &str = "0191f5a7-44d3-4430-8739-2d80821416bf";
@@ -66,4 +66,24 @@ pub(crate) fn accepted(provider: ProviderKind, merchant: &str, key: &str, conten
         trace: None,
     };
     Refund::accept(new, Timestamp::EPOCH).refund
+}
+
+/// The refund in each state that is a success, or was one.
+pub(crate) fn successes(refund: &Refund, success: &Success) -> [Refund; 3] {
+    [State::Succeeded, State::PartiallySucceeded, State::Reversed]
+        .map(|state| Refund { state: state(success.clone()), ..refund.clone() })
+}
+
+/// The refund in each other state in which it may be looked up.
+pub(crate) fn no_successes(refund: &Refund) -> [Refund; 5] {
+    let doubt = Doubt { first_sent: Timestamp::EPOCH, refusal: None, checks: 0 };
+    let failure = Failure { reason: FailureReason::Declined, provider_code: None, text: None };
+    [
+        refund.state.clone(),
+        State::Unknown { wait: Wait::Check, doubt: doubt.clone() },
+        State::InReview { reference: None, doubt },
+        State::Failed(failure),
+        State::Canceled,
+    ]
+    .map(|state| Refund { state, ..refund.clone() })
 }

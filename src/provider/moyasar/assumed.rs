@@ -65,6 +65,17 @@ pub const ASSUMED: &[Assumption] = &[
         "a reversed refund of ours is no success and no failure",
     ),
     fact(
+        "What took all of a transaction back is approved, names it in reversed_transaction_id and is of as \
+         much; where nothing names a transaction, its own reverse_reason says it",
+        Mark::Infer,
+        "a success of ours is reversed",
+    ),
+    fact(
+        "A transaction that was approved and is failed now was taken back",
+        Mark::Assumed,
+        "a success of ours is reversed",
+    ),
+    fact(
         "A 400 whose message says \"processing\" in other words means the same as the documented one",
         Mark::Assumed,
         "the table of answers",

@@ -7,7 +7,9 @@ use super::fate::{self, Fate};
 use super::order::{Order, Transaction};
 use super::table::{self, Meaning};
 use super::wire;
-use crate::domain::answer::{Answer, Evidence, Face, FailurePhase, Finding, LookupAnswer, Review, Signal};
+use crate::domain::answer::{
+    Answer, Evidence, Face, FailurePhase, Finding, LookupAnswer, Reversal, Review, Signal,
+};
 use crate::domain::content::Payment;
 use crate::domain::reason::FailureReason;
 use crate::domain::refund::{Failure, Refund};
@@ -128,7 +130,9 @@ fn attempted(reply: &Reply, refund: &Refund, payment: &Payment, credentials: &Cr
             let signals = vec![Signal::Trouble, Signal::KeyHeeded];
             (Face::Unknown, Some(FailurePhase::NotNow), Some(why), signals)
         }
-        Fate::Odd(why) => (Face::Unknown, parse, Some(why.to_owned()), vec![Signal::KeyHeeded]),
+        Fate::Odd(why) | Fate::Reversed(Reversal { text: why, .. }) => {
+            (Face::Unknown, parse, Some(why), vec![Signal::KeyHeeded])
+        }
         Fate::Absent => {
             let why = "a success without a transaction that has the id that was sent";
             (Face::Unknown, parse, Some(why.to_owned()), vec![Signal::KeyIgnored])
@@ -194,28 +198,35 @@ fn looked(reply: &Reply, refund: &Refund, payment: &Payment, credentials: &Crede
     let key_signal = match became {
         Fate::Absent | Fate::Unclear => None,
         Fate::Doubled => Some(Signal::KeyIgnored),
-        Fate::Succeeded(_) | Fate::InReview(_) | Fate::Declined(_) | Fate::Open(_) | Fate::Odd(_) => {
-            Some(Signal::KeyHeeded)
-        }
+        Fate::Succeeded(_)
+        | Fate::InReview(_)
+        | Fate::Declined(_)
+        | Fate::Reversed(_)
+        | Fate::Open(_)
+        | Fate::Odd(_) => Some(Signal::KeyHeeded),
     };
-    let (finding, text) = match became {
-        Fate::Succeeded(success) => (Finding::Succeeded(success), None),
-        Fate::InReview(id) => (Finding::InReview(review(id)), None),
-        Fate::Declined(failure) => (Finding::Declined(failure), None),
-        Fate::Open(why) => (Finding::Nothing, Some(why)),
-        Fate::Odd(why) => (Finding::Nothing, Some(why.to_owned())),
+    // No reversal of a success is read from an order that cannot be trusted.
+    let reversal = became.reversal_of(refund).filter(|_| fault.is_none());
+    let (finding, text) = match (became, reversal) {
+        (_, Some(reversal)) => (Finding::Reversed(reversal), None),
+        (Fate::Succeeded(success), None) => (Finding::Succeeded(success), None),
+        (Fate::InReview(id), None) => (Finding::InReview(review(id)), None),
+        (Fate::Declined(failure), None) => (Finding::Declined(failure), None),
+        (Fate::Open(why) | Fate::Odd(why) | Fate::Reversed(Reversal { text: why, .. }), None) => {
+            (Finding::Nothing, Some(why))
+        }
         // Of an order that cannot be trusted it is not even known that it does not show our refund.
-        Fate::Absent if fault.is_some() => (Finding::Nothing, None),
-        Fate::Absent => (Finding::Absent, None),
-        Fate::Unclear => (Finding::Nothing, Some(UNCLEAR.to_owned())),
-        Fate::Doubled => (Finding::Nothing, Some(DOUBLED.to_owned())),
+        (Fate::Absent, None) if fault.is_some() => (Finding::Nothing, None),
+        (Fate::Absent, None) => (Finding::Absent, None),
+        (Fate::Unclear, None) => (Finding::Nothing, Some(UNCLEAR.to_owned())),
+        (Fate::Doubled, None) => (Finding::Nothing, Some(DOUBLED.to_owned())),
     };
     let health = if fault.is_some() { Signal::Trouble } else { Signal::Healthy };
     let phase = fault.as_ref().map(|_| FailurePhase::Parse);
-    LookupAnswer {
-        sight,
-        finding,
-        evidence: evidence(reply, phase, text.or(fault), own, credentials),
-        signals: [health].into_iter().chain(key_signal).collect(),
+    let mut evidence = evidence(reply, phase, text.or(fault), own, credentials);
+    if let Finding::Reversed(reversal) = &finding {
+        evidence.provider_code.clone_from(&reversal.provider_code);
+        evidence.provider_text = Some(reversal.text.clone());
     }
+    LookupAnswer { sight, finding, evidence, signals: [health].into_iter().chain(key_signal).collect() }
 }

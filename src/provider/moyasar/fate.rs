@@ -2,11 +2,13 @@
 //! to believe it.
 
 use super::super::assumption::Mark;
+use super::super::reversal::{TakenBack, success_of};
 use super::order::{APPROVED, FAILED, Order, Own, REFUND, Transaction};
+use crate::domain::answer::Reversal;
 use crate::domain::content::Payment;
 use crate::domain::id::ProviderKey;
 use crate::domain::reason::FailureReason;
-use crate::domain::refund::{Failure, Success};
+use crate::domain::refund::{Failure, Refund, Success};
 
 /// What became of our refund.
 pub(super) enum Fate {
@@ -16,16 +18,44 @@ pub(super) enum Fate {
     InReview(String),
     /// The scheme or the issuer refused our very transaction.
     Declined(Failure),
+    /// Our very transaction was approved, and all of it taken back.
+    Reversed(Reversal),
     /// The provider has our transaction and does not know; a sentence says so.
     Open(String),
     /// The provider shows our transaction and it proves nothing; a sentence says why.
-    Odd(&'static str),
+    Odd(String),
     /// The order does not show it.
     Absent,
     /// Whether the order shows it cannot be told.
     Unclear,
     /// The order shows it more than once.
     Doubled,
+}
+
+impl Fate {
+    /// The reversal of a success that this shows, if it does. The id of a success is that of our approved
+    /// transaction: one without it was not read here.
+    pub(super) fn reversal_of(&self, refund: &Refund) -> Option<Reversal> {
+        let id = success_of(refund)?.provider_refund_id.as_ref()?;
+        if *id != refund.key.to_string() {
+            return None;
+        }
+        match self {
+            Self::Reversed(reversal) => Some(reversal.clone()),
+            Self::Declined(failure) => {
+                let why = failure.text.as_ref().map_or(String::new(), |why| format!(": {why}"));
+                let text = format!("our transaction was approved and is `{FAILED}` now{why}");
+                Some(Reversal { provider_code: failure.provider_code.clone(), text })
+            }
+            Self::Succeeded(_)
+            | Self::InReview(_)
+            | Self::Open(_)
+            | Self::Odd(_)
+            | Self::Absent
+            | Self::Unclear
+            | Self::Doubled => None,
+        }
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -71,19 +101,11 @@ pub(super) fn of<'a>(
 
 fn of_own(order: &Order, own: &Transaction, key: ProviderKey, payment: &Payment) -> Fate {
     if own.kind.as_deref() != Some(REFUND) {
-        return Fate::Odd("the transaction with our id is no refund");
+        return Fate::Odd("the transaction with our id is no refund".to_owned());
     }
     let status = own.status.as_deref().unwrap_or_default();
     match TABLE.iter().find(|row| row.status == status).map(|row| row.says) {
-        Some(Says::Succeeded) => match doubt_of_success(order, own, payment) {
-            Some(why) => Fate::Odd(why),
-            None => Fate::Succeeded(Success {
-                amount_minor: own.amount_minor,
-                provider_refund_id: Some(key.to_string()),
-                completed: own.created,
-                items: Vec::new(),
-            }),
-        },
+        Some(Says::Succeeded) => approved(order, own, key, payment),
         Some(Says::InReview) => Fate::InReview(key.to_string()),
         Some(Says::Declined) => Fate::Declined(Failure {
             reason: FailureReason::Declined,
@@ -91,21 +113,30 @@ fn of_own(order: &Order, own: &Transaction, key: ProviderKey, payment: &Payment)
             text: own.message.clone(),
         }),
         Some(Says::Open) => Fate::Open(format!("our transaction is `{status}`")),
-        None => Fate::Odd("our transaction has a status that is not documented"),
+        None => Fate::Odd("our transaction has a status that is not documented".to_owned()),
     }
 }
 
-/// Why an approved refund with our id proves no success of ours, if so.
-fn doubt_of_success(order: &Order, own: &Transaction, payment: &Payment) -> Option<&'static str> {
+/// What an approved refund with our id proves.
+fn approved(order: &Order, own: &Transaction, key: ProviderKey, payment: &Payment) -> Fate {
     let other_currency = order.currency.as_ref().is_some_and(|code| code != payment.amount.currency().code());
-    if order.is_reversed(own) {
-        Some("our transaction was approved and reversed")
-    } else if own.amount_minor != Some(payment.amount.minor()) {
+    let doubt = if own.amount_minor != Some(payment.amount.minor()) {
         Some("our transaction was approved for another amount")
     } else if other_currency {
         Some("our transaction was approved in another currency")
     } else {
         None
+    };
+    match (order.taken_back(own), doubt) {
+        (TakenBack::Whole(reversal), None) => Fate::Reversed(reversal),
+        (TakenBack::Whole(Reversal { text, .. }) | TakenBack::Part(text), _) => Fate::Odd(text),
+        (TakenBack::Nothing, Some(why)) => Fate::Odd(why.to_owned()),
+        (TakenBack::Nothing, None) => Fate::Succeeded(Success {
+            amount_minor: own.amount_minor,
+            provider_refund_id: Some(key.to_string()),
+            completed: own.created,
+            items: Vec::new(),
+        }),
     }
 }
 

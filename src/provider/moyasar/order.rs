@@ -4,8 +4,10 @@ use serde_json::Value;
 
 use super::super::http::Credentials;
 use super::super::json;
+use super::super::reversal::TakenBack;
 use super::wire::{self, TransactionReply};
 use crate::domain::account::ProviderKind;
+use crate::domain::answer::Reversal;
 use crate::domain::id::{OrderId, ProviderKey};
 use crate::domain::money::Currency;
 use crate::domain::sight::{OrderSnapshot, SeenRefund};
@@ -42,6 +44,9 @@ pub(super) struct Transaction {
     reverses: Option<String>,
     reverse_reason: Option<String>,
 }
+
+/// Why a transaction that was approved is no success, or not for long.
+pub(super) const REVERSED: &str = "our transaction was approved and reversed";
 
 /// Which transaction is ours.
 pub(super) enum Own<'a> {
@@ -93,6 +98,31 @@ impl Order {
             others.any(|other| other.reverses.as_ref().is_some_and(|it| it.eq_ignore_ascii_case(id)))
         };
         marked || transaction.id.as_ref().is_some_and(taken_back)
+    }
+
+    /// How much of a transaction was taken back. Less is believed here than by [`Self::is_reversed`]: what
+    /// takes back must be approved and be as much. The mark of the transaction itself counts where nothing
+    /// else speaks of it, and only by its reason: the id that it names may be that of what it refunds.
+    pub(super) fn taken_back(&self, transaction: &Transaction) -> TakenBack {
+        if !self.is_reversed(transaction) {
+            return TakenBack::Nothing;
+        }
+        let names_it = |other: &&Transaction| {
+            let named = other.reverses.as_ref().is_some_and(|named| transaction.is(named));
+            named && other.id != transaction.id
+        };
+        let by: Vec<&Transaction> = self.transactions.iter().filter(names_it).collect();
+        let approved: Vec<&Transaction> = by.iter().copied().filter(|t| t.has_status(APPROVED)).collect();
+        let minor = approved.iter().filter_map(|t| t.amount_minor).fold(0, i64::saturating_add);
+        let is_whole = transaction.amount_minor.is_some_and(|own| own > 0 && own <= minor);
+        let (shown_by, name) = match approved.last() {
+            Some(last) if is_whole => (*last, format!(" by {}", last.id.as_deref().unwrap_or("another"))),
+            None if by.is_empty() && transaction.reverse_reason.is_some() => (transaction, String::new()),
+            Some(_) | None => return TakenBack::Part(format!("{REVERSED} in part, or not for good")),
+        };
+        let provider_code = shown_by.reverse_reason.clone();
+        let why = provider_code.as_ref().map_or(String::new(), |why| format!(": {why}"));
+        TakenBack::Whole(Reversal { provider_code, text: format!("{REVERSED}{name}{why}") })
     }
 
     /// The order's figures.

@@ -45,6 +45,7 @@ fn fate(body: &Value) -> &'static str {
         }
         Fate::InReview(_) => "in review",
         Fate::Declined(_) => "declined",
+        Fate::Reversed(_) => "reversed",
         Fate::Open(_) => "open",
         Fate::Odd(_) => "odd",
         Fate::Absent => "absent",
@@ -152,31 +153,61 @@ fn an_approved_transaction_proves_a_success_only_if_all_of_it_is_ours() {
     }
 }
 
+/// What takes ours back.
+fn reversal(status: &str, amount: i64) -> Value {
+    let mut reversal = transaction("r", "reversal", status, amount);
+    reversal["reversed_transaction_id"] = json!(KEY);
+    reversal["reverse_reason"] = json!("timeout");
+    reversal
+}
+
+fn with(transactions: &[Value]) -> Value {
+    let mut body = sample();
+    body["transactions"].as_array_mut().unwrap().extend_from_slice(transactions);
+    body
+}
+
 #[test]
 fn what_was_reversed_is_neither_a_success_nor_listed() {
-    let reversal = |status: &str| {
-        let mut reversal = transaction("r", "reversal", status, 5_000);
-        reversal["reversed_transaction_id"] = json!(KEY);
-        reversal["reverse_reason"] = json!("timeout");
-        reversal
+    let marked = |field: &str, value: &str| {
+        let mut body = sample();
+        body["transactions"][1][field] = json!(value);
+        body
     };
-    for (index, field, value) in
-        [(1, "reverse_reason", "timeout"), (1, "reversed_transaction_id", "r"), (0, "stan", "000001")]
-    {
-        for status in ["approved", "initiated"] {
-            let mut body = sample();
-            body["transactions"][index][field] = json!(value);
-            if index == 0 {
-                body["transactions"].as_array_mut().unwrap().push(reversal(status));
-            }
-            assert_eq!(fate(&body), "odd", "{field} {status}");
-            let order = snapshot(&body).unwrap();
-            assert_eq!((order.refunds.len(), order.refunded_minor), (1, 7_000));
-        }
+    for (body, expected) in [
+        (with(&[reversal("approved", 5_000)]), "reversed"),
+        (with(&[reversal("approved", 2_000), reversal("approved", 3_000)]), "reversed"),
+        (with(&[reversal("failed", 5_000), reversal("approved", 5_000)]), "reversed"),
+        (marked("reverse_reason", "timeout"), "reversed"),
+        // Not done, not whole, or not said of ours.
+        (with(&[reversal("initiated", 5_000)]), "odd"),
+        (with(&[reversal("timeout", 5_000)]), "odd"),
+        (with(&[reversal("approved", 4_999)]), "odd"),
+        (with(&[reversal("approved", 4_999), reversal("initiated", 1)]), "odd"),
+        (marked("reversed_transaction_id", "r"), "odd"),
+        (marked("reversed_transaction_id", CAPTURE), "odd"),
+        (marked("reversed_transaction_id", KEY), "odd"),
+    ] {
+        assert_eq!(fate(&body), expected, "{body}");
+        let order = snapshot(&body).unwrap();
+        assert_eq!((order.refunds.len(), order.refunded_minor), (1, 7_000));
     }
-    let mut body = sample();
-    body["transactions"].as_array_mut().unwrap().push(reversal("failed"));
-    assert_eq!(fate(&body), "succeeded", "what took it back failed");
+    let mut contradiction = with(&[reversal("failed", 5_000)]);
+    assert_eq!(fate(&contradiction), "succeeded", "what took it back failed");
+    contradiction["transactions"][1]["reverse_reason"] = json!("timeout");
+    assert_eq!(fate(&contradiction), "odd");
+    let mut unknown = with(&[reversal("approved", 5_000)]);
+    unknown["transactions"][5]["amount"] = Value::Null;
+    assert_eq!(fate(&unknown), "odd");
+}
+
+#[test]
+fn a_total_that_goes_down_with_a_reversal_is_the_orders() {
+    let mut body = with(&[reversal("approved", 5_000)]);
+    body["refunded_amount"] = json!(2_000);
+    let order = snapshot(&body).unwrap();
+    assert_eq!((order.refunded_minor, order.refunds.len()), (2_000, 1));
+    assert_eq!(order.refunds[0].key.as_deref(), Some("b"));
 }
 
 #[test]
