@@ -27,6 +27,7 @@ mod assumed;
 mod classify;
 mod codes;
 mod order;
+mod reversal;
 mod settings;
 mod table;
 mod token;

@@ -83,6 +83,15 @@ pub const ASSUMED: &[Assumption] = &[
         "the preflight and lookups",
     ),
     fact("A lookup lists every transaction of the order", Mark::Infer, "the preflight and lookups"),
+    assumed(
+        "A Credit or Payout that was Processed and is Declined now, by a code that declines, was taken back",
+        "a success of ours is reversed",
+    ),
+    assumed(
+        "A Cancel that is Processed with code 0 and names a Credit or Payout in refTransactionId took that \
+         much of it back, and refundedAmount counts it no more",
+        "a success of ours is reversed; the refunds of the order",
+    ),
     fact("Reading an order asks no bank: it shows the platform's own state", Mark::Doc, "lookups"),
     set_by(
         assumed("Tokens are had at /api/v2/oauth2/tokens below the base URL", "tokens"),

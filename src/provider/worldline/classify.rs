@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use super::super::http::{Credentials, Reply};
+use super::super::reversal::TakenBack;
 use super::codes::Treatment;
-use super::order;
 use super::table::{self, Meaning};
 use super::transaction::{Transaction, Verdict, verdict};
 use super::wire;
+use super::{order, reversal};
 use crate::domain::answer::{
     Answer, BlockCause, Evidence, Face, FailurePhase, Finding, LookupAnswer, Signal,
 };
@@ -228,6 +229,14 @@ fn finding(asked: &Asked<'_>, all: &[Transaction]) -> (Finding, Option<String>, 
             if refused && order::has_unexplained(refund, all) { Finding::Nothing } else { Finding::Absent };
         return (finding, None, hint);
     }
+    let hint = match reversal::of(refund, all, asked.payment.amount.currency()) {
+        TakenBack::Whole(reversal) => {
+            let (code, text) = (reversal.provider_code.clone(), reversal.text.clone());
+            return (Finding::Reversed(reversal), code, Some(text));
+        }
+        TakenBack::Part(text) => Some(text),
+        TakenBack::Nothing => hint,
+    };
     let told = |transaction: &Transaction| (transaction.code.clone(), transaction.text.clone());
     let all_found = known.len() == refund.items.len();
     match verdict(&known, asked.payment.amount) {

@@ -2,6 +2,7 @@
 
 use super::super::json;
 use super::classify::Asked;
+use super::reversal;
 use super::transaction::{Stand, Transaction};
 use super::wire::{self, OrderReply};
 use crate::domain::answer::Review;
@@ -52,11 +53,13 @@ pub(super) fn read(body: &[u8], asked: &Asked<'_>) -> Result<(OrderSnapshot, Vec
     let counted = all.iter().filter(|transaction| transaction.is_refund && may_count(transaction.stand));
     // One of another currency stays a foreign part of the refunded amount: that is the careful side.
     let refunds = counted.filter_map(|transaction| {
-        Some(SeenRefund {
+        let moves = transaction.moves(currency).ok()?;
+        let left = moves.saturating_sub(reversal::canceled_minor(transaction, &all, currency));
+        (left > 0 || left == moves).then(|| SeenRefund {
             provider_refund_id: Some(transaction.id.clone()),
             key: None,
             reference: None,
-            amount_minor: transaction.moves(currency).ok()?,
+            amount_minor: left,
             completed: transaction.time,
         })
     });

@@ -34,6 +34,8 @@ pub(super) struct Transaction {
     pub(super) id: String,
     /// Whether it gives money back.
     pub(super) is_refund: bool,
+    /// The transaction that it takes back, if it is a `Cancel`.
+    pub(super) cancels: Option<String>,
     /// How it stands.
     pub(super) stand: Stand,
     /// Its status code.
@@ -61,6 +63,9 @@ impl Transaction {
         Ok(Self {
             id: credentials.clean_id(&id),
             is_refund: matches!(kind.as_str(), "Credit" | "Payout"),
+            cancels: json::text(reply.ref_transaction_id.as_ref())
+                .filter(|_| kind == "Cancel")
+                .map(|id| credentials.clean_id(&id)),
             stand: stand(&status, code.as_deref()),
             code: code.map(|code| credentials.clean(&code)),
             text: json::text(reply.transaction_desc.as_ref()).map(|text| credentials.clean(&text)),

@@ -77,6 +77,7 @@ pub(super) struct TransactionReply {
     pub(super) transaction_id: Option<Value>,
     pub(super) transaction_type: Option<Value>,
     pub(super) transaction_date: Option<Value>,
+    pub(super) ref_transaction_id: Option<Value>,
     pub(super) transaction_desc: Option<Value>,
     pub(super) status_code: Option<Value>,
     pub(super) status: Option<Value>,
