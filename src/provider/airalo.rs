@@ -17,8 +17,9 @@ use self::classify::Rules;
 use self::form::{Form, NOT_ESIMS, Unfit};
 use self::token::{Token, Tokens};
 use super::http::{BaseUrl, Call, Credentials, Exchange, HttpClient, JSON, Outcome, Reply, header_value};
+use super::reversal::TakenBack;
 use super::{Error, Provider, Unready};
-use crate::domain::answer::{Answer, Evidence, Face, FailurePhase, LookupAnswer, Signal};
+use crate::domain::answer::{Answer, Evidence, Face, FailurePhase, Finding, LookupAnswer, Signal};
 use crate::domain::id::Iccid;
 use crate::domain::reason::FailureReason;
 use crate::domain::refund::Refund;
@@ -228,8 +229,17 @@ impl Provider for Airalo {
             }
             last = evidence(&reply, None, None, &token.credentials);
         }
-        let finding = orders::finding(refund, &seen);
-        LookupAnswer { sight: Sight::Esims(seen), finding, evidence: last, signals: vec![Signal::Healthy] }
+        let (finding, text) = match orders::taken_back(refund, &seen) {
+            TakenBack::Whole(reversal) => {
+                last.provider_code.clone_from(&reversal.provider_code);
+                let text = reversal.text.clone();
+                (Finding::Reversed(reversal), Some(text))
+            }
+            TakenBack::Part(text) => (orders::finding(refund, &seen), Some(text)),
+            TakenBack::Nothing => (orders::finding(refund, &seen), None),
+        };
+        let evidence = Evidence { provider_text: text, ..last };
+        LookupAnswer { sight: Sight::Esims(seen), finding, evidence, signals: vec![Signal::Healthy] }
     }
 }
 

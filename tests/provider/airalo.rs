@@ -4,6 +4,7 @@ mod answers;
 mod batches;
 mod fixture;
 mod lookups;
+mod reversals;
 mod secrets;
 mod tokens;
 mod wire;

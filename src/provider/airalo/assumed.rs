@@ -88,6 +88,12 @@ pub const ASSUMED: &[Assumption] = &[
         LOOKUP,
     ),
     fact("A refusal after the review shows nowhere", Mark::Assumed, LOOKUP),
+    fact(
+        "An order that was `completed`, then refunded, and is `completed` again was taken back; no read of \
+         orders shows them older than one made before it",
+        Mark::Assumed,
+        "a success of ours is reversed",
+    ),
     fact("`filter[iccid]` finds every order of an eSIM, top-ups too", Mark::Assumed, LOOKUP),
     fact(
         "An order that shows no eSIMs counts as one more of the eSIM, and proves nothing",

@@ -2,8 +2,9 @@
 
 use super::super::http::Credentials;
 use super::super::json::{decode, text, whole};
+use super::super::reversal::{TakenBack, success_of};
 use super::wire::{Order, OrderPage};
-use crate::domain::answer::{Finding, Review};
+use crate::domain::answer::{Finding, Reversal, Review};
 use crate::domain::id::Iccid;
 use crate::domain::refund::{Item, ItemState, Refund, State, Success};
 use crate::domain::sight::{EsimOrder, EsimSight};
@@ -48,6 +49,9 @@ fn may_be_of(order: &Order, iccid: &Iccid) -> bool {
     }
 }
 
+/// The status of an order of which nothing came back. \[doc]
+const COMPLETED: &str = "completed";
+
 /// What a change of status proves of an eSIM.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Proof {
@@ -88,6 +92,45 @@ pub(super) fn finding(refund: &Refund, seen: &[EsimSight]) -> Finding {
             if partly { Finding::PartlySucceeded(success) } else { Finding::Succeeded(success) }
         }
     }
+}
+
+/// How much of a success these sights take back: of each of its eSIMs the one order must have been
+/// `completed` before the first send, refunded when the success was read, and be `completed` again.
+pub(super) fn taken_back(refund: &Refund, seen: &[EsimSight]) -> TakenBack {
+    if success_of(refund).is_none() {
+        return TakenBack::Nothing;
+    }
+    let (mut gone, mut standing) = (Vec::new(), Vec::new());
+    for iccid in refund.content.iccids() {
+        let back = || {
+            let before = refund.baseline.esims.iter().find(|sight| sight.iccid == *iccid)?;
+            let now = seen.iter().find(|sight| sight.iccid == *iccid)?;
+            let item = refund.items.iter().find(|item| item.id == iccid.as_str())?;
+            completed_again(before, item, now)
+        };
+        match back() {
+            Some(order) => gone.push(format!("the order {order} of {iccid}")),
+            None => standing.push(iccid.to_string()),
+        }
+    }
+    let text = format!("refunded before and {COMPLETED} again: {}", gone.join(", "));
+    match (gone.is_empty(), standing.is_empty()) {
+        (true, _) => TakenBack::Nothing,
+        (false, true) => TakenBack::Whole(Reversal { provider_code: Some(COMPLETED.to_owned()), text }),
+        (false, false) => TakenBack::Part(format!("{text}; not so: {}", standing.join(", "))),
+    }
+}
+
+/// The order of an eSIM that was refunded for us, if it is as if it had never been.
+fn completed_again<'a>(before: &EsimSight, item: &Item, now: &'a EsimSight) -> Option<&'a str> {
+    let ([before], [now]) = (before.orders.as_slice(), now.orders.as_slice()) else {
+        return None;
+    };
+    let status = item.provider_code.as_deref();
+    let was_refunded = item.state == ItemState::Succeeded
+        && (status == Some(EsimOrder::REFUNDED) || status == Some(EsimOrder::PARTIALLY_REFUNDED));
+    let is_again = before.status == COMPLETED && now.status == COMPLETED;
+    (before.id == now.id && was_refunded && is_again && now.esims > 0).then_some(now.id.as_str())
 }
 
 /// The one order of an eSIM that changed to refunded since then proves it. An order of several eSIMs that

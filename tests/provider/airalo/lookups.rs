@@ -15,7 +15,7 @@ use crate::listener::{Listener, Step, closing, http, json};
 use crate::wire::{Wire, assert_phase};
 
 /// A page with one order of one eSIM.
-fn page(iccid: &str, id: u32, status: &str) -> String {
+pub(super) fn page(iccid: &str, id: u32, status: &str) -> String {
     format!(
         r#"{{"data":[{{"id":{id},"quantity":1,"sims":[{{"id":1,"iccid":"{iccid}"}}],
         "status":{{"name":"X","slug":"{status}"}}}}],
@@ -23,12 +23,12 @@ fn page(iccid: &str, id: u32, status: &str) -> String {
     )
 }
 
-fn sight(iccid: &str, id: u32, status: &str) -> EsimSight {
+pub(super) fn sight(iccid: &str, id: u32, status: &str) -> EsimSight {
     let order = EsimOrder { id: id.to_string(), status: status.to_owned(), esims: 1 };
     EsimSight { iccid: Iccid::parse(iccid).unwrap(), orders: vec![order] }
 }
 
-async fn looked_up(refund: &Refund, answers: &[Vec<u8>]) -> (LookupAnswer, Listener) {
+pub(super) async fn looked_up(refund: &Refund, answers: &[Vec<u8>]) -> (LookupAnswer, Listener) {
     let script = |bytes: &Vec<u8>| vec![Step::Read, Step::Write(bytes.clone())];
     let listener = after_token(answers.iter().map(script).collect()).await;
     (Airalo::at(listener.address()).look_up(refund).await, listener)
