@@ -42,6 +42,7 @@ pub trait Provider: Send + Sync + 'static {
     async fn send(&self, refunds: &[Refund], resend_count: u32) -> Answer;
 
     /// Reads the order of a refund, or of its eSIMs: one round trip, or one per eSIM. Says what was seen,
-    /// and what it means for this refund by the provider's rules and by the refund's baseline and items.
+    /// and what it means for this refund by the provider's rules and by the refund's baseline and items; of a
+    /// success, whether it was taken back.
     async fn look_up(&self, refund: &Refund) -> LookupAnswer;
 }

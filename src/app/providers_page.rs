@@ -97,6 +97,8 @@ const FACTS: &[Fact] = &[
     ("Then sent again for", |a| a.capabilities.resend_window.map_or("-".to_owned(), span)),
     ("Can be read back", |a| yes(a.capabilities.lookup)),
     ("What is read names our key", |a| yes(a.capabilities.echoes_key)),
+    ("It shows that a success was taken back", |a| yes(a.capabilities.shows_reversals)),
+    ("People decide each refund", |a| yes(a.capabilities.person_reviews)),
     ("Refunds in one call", |a| match a.capabilities.batch_max {
         1 => "1".to_owned(),
         most => format!("those that agree, up to {most} eSIMs"),

@@ -86,6 +86,11 @@ pub const ASSUMED: &[Assumption] = &[
         "the refunded total",
     ),
     fact(
+        "A refund is irreversible: nothing in a payment shows one taken back",
+        Mark::Doc,
+        "no success is ever reversed",
+    ),
+    fact(
         "An entry of `refunds` without requestId is ours if its merchantReference is our key",
         Mark::Infer,
         "matching our refunds",

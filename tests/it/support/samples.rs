@@ -109,6 +109,7 @@ pub(crate) fn esim_account(name: &str) -> Account {
     account.capabilities.key = KeyProof::Never;
     account.capabilities.resend_window = None;
     account.capabilities.echoes_key = false;
+    account.capabilities.person_reviews = true;
     account.capabilities.batch_max = 5;
     account.admission.rate = Some(Rate::of_lookups(format!("egress-of-{name}"), ESIM_CALLS_EVERY));
     account

@@ -1,16 +1,16 @@
 //! The bytes that are sent, and the answer that they are meant to get.
 
-use refunds::domain::answer::{Evidence, Face, Signal};
+use refunds::domain::answer::{Evidence, Face, Finding, Signal};
 use refunds::domain::reason::FailureReason;
 use refunds::domain::refund::Success;
 use refunds::domain::sight::Sight;
 use refunds::domain::timestamp::Timestamp;
 use refunds::provider::Provider;
-use refunds::provider::afterpay::Afterpay;
+use refunds::provider::afterpay::{Afterpay, capabilities};
 
 use super::fixture::{TOKEN, refund_of};
 use crate::listener::{Listener, http, json};
-use crate::refund::{KEY, REFUND_ID};
+use crate::refund::{KEY, REFUND_ID, successes};
 use crate::wire::{NOT_SENT, Wire, look_up, send};
 
 #[tokio::test]
@@ -75,6 +75,40 @@ async fn a_lookup_is_these_bytes() {
     let Sight::Order(order) = answer.sight else { panic!("{answer:?}") };
     assert_eq!((order.captured_minor, order.refunded_minor), (3_000, 0));
     assert_eq!(answer.signals, [Signal::Healthy]);
+}
+
+#[tokio::test]
+async fn no_payment_shows_a_success_taken_back() {
+    let can = capabilities(&Afterpay::settings("https://a.example"));
+    assert!(!can.shows_reversals && !can.person_reviews);
+    let success = Success {
+        amount_minor: Some(1_050),
+        provider_refund_id: Some("67890123".to_owned()),
+        completed: None,
+        items: Vec::new(),
+    };
+    let payment = |state: &str, refunds: &str| {
+        format!(
+            r#"{{"id":"{order}","originalAmount":{{"amount":"30.00","currency":"AUD"}},"refunds":[{refunds}],
+            "paymentState":"{state}","events":[{{"id":"1","created":"2023-01-01T00:00:00Z","type":"CAPTURED",
+            "amount":{{"amount":"30.00","currency":"AUD"}}}}]}}"#,
+            order = Afterpay::ORDER
+        )
+    };
+    let ours = Afterpay::success_body();
+    for refund in successes(&Afterpay::refund(), &success) {
+        for (body, is_listed) in [
+            (payment("CAPTURED", &ours), true),
+            (payment("VOIDED", &ours), true),
+            (payment("CAPTURED", ""), false),
+            (payment("VOIDED", &ours.replace(KEY, "another")), false),
+        ] {
+            let listener = Listener::answer(json(200, &body)).await;
+            let answer = Afterpay::at(listener.address()).look_up(&refund).await;
+            assert_eq!(matches!(answer.finding, Finding::Succeeded(_)), is_listed, "{answer:?}");
+            assert_eq!(answer.finding == Finding::Absent, !is_listed, "{answer:?}");
+        }
+    }
 }
 
 #[tokio::test]

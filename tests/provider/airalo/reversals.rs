@@ -3,11 +3,13 @@
 use refunds::domain::answer::{Finding, LookupAnswer, Reversal};
 use refunds::domain::refund::{Item, ItemState, Refund, Success};
 use refunds::domain::sight::{Baseline, EsimSight};
+use refunds::provider::airalo::{Airalo, capabilities};
 
 use super::fixture::{A, B, refund_of};
 use super::lookups::{looked_up, page, sight};
 use crate::listener::{closing, json};
 use crate::refund::{no_successes, successes};
+use crate::wire::Wire;
 
 fn answers(pages: &[String]) -> Vec<Vec<u8>> {
     pages.iter().map(|page| closing(&json(200, page))).collect()
@@ -50,6 +52,8 @@ async fn found((refund, success): &(Refund, Success), pages: &[String]) -> Looku
 
 #[tokio::test]
 async fn a_success_whose_orders_are_completed_again_is_reversed() {
+    let can = capabilities(&Airalo::settings("https://a.example"));
+    assert!(can.shows_reversals && can.person_reviews);
     let told = |text: &str| {
         Finding::Reversed(Reversal { provider_code: Some("completed".to_owned()), text: text.to_owned() })
     };
@@ -148,7 +152,7 @@ async fn an_order_that_nobody_saw_refunded_was_not_taken_back() {
 mod beside_the_sandbox {
     use refunds::domain::answer::Face;
     use refunds::provider::Provider;
-    use refunds::provider::airalo::{Airalo, Settings};
+    use refunds::provider::airalo::Settings;
     use secrecy::SecretString;
     use serde_json::json;
 

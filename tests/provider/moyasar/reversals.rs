@@ -4,7 +4,7 @@ use refunds::domain::answer::{Finding, LookupAnswer, Reversal, Signal};
 use refunds::domain::refund::{Refund, Success};
 use refunds::domain::sight::Sight;
 use refunds::provider::Provider;
-use refunds::provider::moyasar::Moyasar;
+use refunds::provider::moyasar::{Moyasar, capabilities};
 
 use super::fixture::{AMOUNT_MINOR, EXAMPLE, KEY, error_body, with_status};
 use crate::listener::{Listener, json};
@@ -38,6 +38,8 @@ fn taken_back(status: &str) -> String {
 
 #[tokio::test]
 async fn a_success_that_the_order_shows_taken_back_is_reversed() {
+    let can = capabilities(&Moyasar::settings("https://a.example"));
+    assert!(can.shows_reversals && !can.person_reviews);
     let told = |code: &str, text: &str| {
         Finding::Reversed(Reversal { provider_code: Some(code.to_owned()), text: text.to_owned() })
     };

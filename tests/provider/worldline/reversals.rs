@@ -4,7 +4,7 @@ use refunds::domain::answer::{Face, Finding, LookupAnswer, Reversal};
 use refunds::domain::refund::{Refund, Success};
 use refunds::domain::sight::OrderSnapshot;
 use refunds::provider::Provider;
-use refunds::provider::worldline::Worldline;
+use refunds::provider::worldline::{Worldline, capabilities};
 use serde_json::{Value, json};
 
 use super::fixture::{credit, order, sent_with};
@@ -64,6 +64,8 @@ fn reversed(code: Option<&str>, text: &str) -> Finding {
 
 #[tokio::test]
 async fn a_success_that_is_declined_or_canceled_now_is_reversed() {
+    let can = capabilities(&Worldline::settings("https://a.example"));
+    assert!(can.shows_reversals && !can.person_reviews);
     let declined = [credit(NEW, "Declined", 22_039, "10.50")];
     let canceled = [credit(NEW, "Processed", 0, "10.50"), cancel(NEW + 9, NEW, "Processed", "10.50")];
     let twice = [
