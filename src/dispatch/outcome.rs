@@ -68,6 +68,7 @@ pub(crate) fn of_finding(
         Finding::Declined(failure) => {
             Change::Decline { failure, conclusive: true, delay: schedule.refusal_age_min }
         }
+        // Told of a success alone, and this is none.
         Finding::Reversed(_) => Change::Wait { wait: Wait::Check, delay: next_check },
         Finding::Absent => {
             let proves = account.capabilities.absence_proves_refusal;
@@ -93,6 +94,9 @@ fn of_follow_up(finding: Finding, refund: &Refund, account: &Account, signals: &
         (StateKind::Failed | StateKind::Canceled, Finding::PartlySucceeded(success)) => {
             Change::ConfirmPart(success)
         }
+        (StateKind::Succeeded | StateKind::PartiallySucceeded, Finding::Reversed(reversal)) => {
+            Change::Reverse { note: reversal.text }
+        }
         (_, Finding::Nothing) => Change::Wait { wait: Wait::Check, delay: again },
         (
             _,
@@ -100,6 +104,7 @@ fn of_follow_up(finding: Finding, refund: &Refund, account: &Account, signals: &
             | Finding::PartlySucceeded(_)
             | Finding::InReview(_)
             | Finding::Declined(_)
+            | Finding::Reversed(_)
             | Finding::Absent,
         ) => nothing_new,
     }
