@@ -22,7 +22,7 @@ use crate::dispatch::{self, Dispatcher, Line, Parts};
 use crate::domain::account::{Account, AccountIdentity};
 use crate::service::{Clock, Ids, Interrupt, Limits, Service, SystemClock, SystemIds};
 use crate::store::sql::{self, SqlStore};
-use crate::store::{self, Depth, Store};
+use crate::store::{self, Store};
 use crate::telemetry::Chain;
 use crate::{grpc, provider, telemetry};
 
@@ -196,8 +196,9 @@ pub fn accounts_of(config: &Config) -> Result<Vec<Account>, Error> {
 
 /// Open refunds of an account that is not configured would sit still with nobody told.
 async fn nothing_left_out(store: &dyn Store, configured: &[AccountIdentity]) -> Result<(), Error> {
-    for Depth { account, open } in store.depths().await? {
-        if open > 0 && configured.iter().all(|identity| identity.name != account) {
+    for standing in store.standings().await? {
+        let (account, open) = (&standing.account, standing.open());
+        if open > 0 && configured.iter().all(|identity| identity.name != *account) {
             let rule = format!("is needed: {open} of its refunds are open");
             return Err(Error::Setting { key: format!("accounts.{account}"), rule });
         }

@@ -18,6 +18,7 @@ pub mod history;
 pub mod id;
 pub mod money;
 pub mod plan;
+pub mod query;
 pub mod reason;
 pub mod refund;
 pub mod ruling;

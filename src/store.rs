@@ -6,6 +6,7 @@
 
 mod history;
 pub mod memory;
+mod page;
 mod row;
 mod ruled;
 pub mod sql;
@@ -28,11 +29,13 @@ use crate::domain::history::History;
 use crate::domain::id::{AccountName, CallerName, RefundId, RequestId};
 use crate::domain::money::Money;
 use crate::domain::plan::Jitter;
+use crate::domain::query::{Place, Query};
 use crate::domain::refund::{IllegalTransition, NewRefund, Refund};
 use crate::domain::ruling::Ruling;
 use crate::domain::timestamp::Timestamp;
 
 pub use history::Sealed;
+pub use page::{EXAMINED_MAX, Page, Standing};
 pub use ruled::{Chain, Closed, DiscrepancyPlace, RuledAs};
 pub use time::TimeSource;
 pub use wake::Changed;
@@ -114,15 +117,6 @@ pub struct Positions {
     pub first: Option<i64>,
     /// The last that was given; 0 if none was.
     pub last: i64,
-}
-
-/// Numbers of one account's queue.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Depth {
-    /// The account.
-    pub account: AccountName,
-    /// Its refunds that are not final.
-    pub open: u64,
 }
 
 /// Keeps refunds.
@@ -242,8 +236,16 @@ pub trait Store: Send + Sync + 'static {
     /// How an account stands; the default for one that is not known.
     async fn account_state(&self, account: &AccountName) -> Result<AccountState>;
 
-    /// How deep each account's queue is.
-    async fn depths(&self) -> Result<Vec<Depth>>;
+    /// The open refunds of each account that has any, counted.
+    async fn standings(&self) -> Result<Vec<Standing>>;
+
+    /// A page of at most `limit` refunds that fit a query, newest first, those after a place. It looks at no
+    /// more than [`EXAMINED_MAX`], and shows no refund twice over all pages.
+    async fn list(&self, query: &Query, after: Option<Place>, limit: u64) -> Result<Page>;
+
+    /// A page of at most `limit` open refunds that are overdue now, of one account or all, the longest
+    /// overdue first, those after a place.
+    async fn overdue(&self, account: Option<&AccountName>, after: Option<Place>, limit: u64) -> Result<Page>;
 
     /// The guard of an order.
     async fn guard(&self, identity: &AccountIdentity, order_key: &str) -> Result<Option<Guard>>;

@@ -18,9 +18,11 @@ pub(crate) async fn wait_for_turn(transaction: &DatabaseTransaction) -> Result<(
 }
 
 /// Runs statements that are written once: `{uuid}`, `{int}`, `{json}`, `{bool}`, `{auto}` stand for types and
-/// `{strict}`, at the end of a table, makes SQLite hold its types as PostgreSQL does.
+/// `{strict}`, at the end of a table, makes SQLite hold its types as PostgreSQL does; `{clustered}` also
+/// keeps its rows in the primary key alone. `{json_entries}` and `{json_items}` give the `key` and `value` of
+/// an object's entries, and the `value` of a list's items.
 pub(crate) async fn run(manager: &SchemaManager<'_>, statements: &[&str]) -> Result<(), DbErr> {
-    let words: [(&str, &str); 6] = match manager.get_database_backend() {
+    let words: [(&str, &str); 9] = match manager.get_database_backend() {
         DbBackend::Postgres => [
             ("{uuid}", "UUID"),
             ("{int}", "BIGINT"),
@@ -28,6 +30,9 @@ pub(crate) async fn run(manager: &SchemaManager<'_>, statements: &[&str]) -> Res
             ("{bool}", "BOOLEAN"),
             ("{auto}", "BIGSERIAL PRIMARY KEY"),
             ("{strict}", ""),
+            ("{clustered}", ""),
+            ("{json_entries}", "jsonb_each_text"),
+            ("{json_items}", "jsonb_array_elements_text"),
         ],
         DbBackend::Sqlite => [
             ("{uuid}", "BLOB"),
@@ -36,6 +41,9 @@ pub(crate) async fn run(manager: &SchemaManager<'_>, statements: &[&str]) -> Res
             ("{bool}", "INTEGER"),
             ("{auto}", "INTEGER PRIMARY KEY AUTOINCREMENT"),
             ("{strict}", "STRICT"),
+            ("{clustered}", "STRICT, WITHOUT ROWID"),
+            ("{json_entries}", "json_each"),
+            ("{json_items}", "json_each"),
         ],
         _ => return Err(DbErr::Migration("neither SQLite nor PostgreSQL".to_owned())),
     };

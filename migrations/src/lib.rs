@@ -17,6 +17,7 @@ use sea_orm_migration::{
 mod dialect;
 mod m20261122_000001_begin;
 mod m20261129_000002_history;
+mod m20261129_000003_lists;
 
 /// Where the names of applied changes are kept.
 const NAMES_TABLE: &str = "seaql_migrations";
@@ -27,7 +28,11 @@ pub struct Migrator;
 
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m20261122_000001_begin::Migration), Box::new(m20261129_000002_history::Migration)]
+        vec![
+            Box::new(m20261122_000001_begin::Migration),
+            Box::new(m20261129_000002_history::Migration),
+            Box::new(m20261129_000003_lists::Migration),
+        ]
     }
 }
 

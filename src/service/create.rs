@@ -86,8 +86,9 @@ impl Service {
 
     /// Looks at the depth of every queue, for the bound that [`Service::create`] keeps.
     pub async fn refresh_depths(&self) -> Result<(), Error> {
-        let depths = self.store.depths().await?;
-        let fresh = depths.into_iter().map(|d| (d.account, d.open)).collect();
+        let standings = self.store.standings().await?;
+        let fresh =
+            standings.into_iter().map(|standing| (standing.account.clone(), standing.open())).collect();
         *self.depths.0.lock().unwrap_or_else(PoisonError::into_inner) = fresh;
         Ok(())
     }

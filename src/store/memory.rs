@@ -3,6 +3,7 @@
 
 mod begin;
 mod claim;
+mod list;
 mod people;
 mod steps;
 mod watched;
@@ -17,8 +18,8 @@ use tokio::sync::broadcast;
 use super::row::GuardKey;
 use super::wake::{Bell, Wakes};
 use super::{
-    Begun, Chain, Changed, ClaimAsk, Claimed, Closed, Depth, DiscrepancyPlace, Lease, Matching, Positions,
-    Record, Recorded, Recovery, Result, RuledAs, Store, TimeSource,
+    Begun, Chain, Changed, ClaimAsk, Claimed, Closed, DiscrepancyPlace, Lease, Matching, Page, Positions,
+    Record, Recorded, Recovery, Result, RuledAs, Standing, Store, TimeSource,
 };
 use crate::domain::account::{Account, AccountIdentity};
 use crate::domain::admission::{AccountState, Amendment, Rate};
@@ -29,6 +30,7 @@ use crate::domain::guard::Guard;
 use crate::domain::history::History;
 use crate::domain::id::{AccountName, CallerName, RefundId, RequestId};
 use crate::domain::plan::Jitter;
+use crate::domain::query::{Place, Query};
 use crate::domain::refund::{NewRefund, Refund};
 use crate::domain::ruling::Ruling;
 use crate::domain::timestamp::Timestamp;
@@ -197,8 +199,16 @@ impl Store for MemoryStore {
         Ok(self.world().account_state(account))
     }
 
-    async fn depths(&self) -> Result<Vec<Depth>> {
-        Ok(self.world().depths())
+    async fn standings(&self) -> Result<Vec<Standing>> {
+        Ok(self.world().standings(self.time.local()))
+    }
+
+    async fn list(&self, query: &Query, after: Option<Place>, limit: u64) -> Result<Page> {
+        Ok(self.world().list(query, after, limit))
+    }
+
+    async fn overdue(&self, account: Option<&AccountName>, after: Option<Place>, limit: u64) -> Result<Page> {
+        Ok(self.world().overdue(account, after, limit, self.time.local()))
     }
 
     async fn guard(&self, identity: &AccountIdentity, order_key: &str) -> Result<Option<Guard>> {

@@ -15,7 +15,9 @@ mod events;
 mod fault;
 mod guards;
 mod histories;
+mod labels;
 mod leases;
+mod list;
 mod notices;
 mod pool;
 mod read;
@@ -37,8 +39,8 @@ use tokio::sync::broadcast;
 use super::row::GuardKey;
 use super::wake::{Bell, Wakes};
 use super::{
-    Begun, Chain, Changed, ClaimAsk, Claimed, Closed, Depth, DiscrepancyPlace, Error, Lease, Matching,
-    Positions, Record, Recorded, Recovery, Result, RuledAs, Store, TimeSource,
+    Begun, Chain, Changed, ClaimAsk, Claimed, Closed, DiscrepancyPlace, Error, Lease, Matching, Page,
+    Positions, Record, Recorded, Recovery, Result, RuledAs, Standing, Store, TimeSource,
 };
 use crate::domain::account::{Account, AccountIdentity};
 use crate::domain::admission::{AccountState, Amendment, Rate};
@@ -49,6 +51,7 @@ use crate::domain::guard::Guard;
 use crate::domain::history::History;
 use crate::domain::id::{AccountName, CallerName, RefundId, RequestId};
 use crate::domain::plan::Jitter;
+use crate::domain::query::{Place, Query};
 use crate::domain::refund::{NewRefund, Refund};
 use crate::domain::ruling::Ruling;
 use crate::domain::timestamp::Timestamp;
@@ -58,6 +61,7 @@ use pool::Pool;
 use transaction::{Tx, in_transaction, reading, repeated};
 
 pub use connect::{CONNECTIONS_MAX, Options, forget};
+pub use list::Asked;
 
 /// Keeps refunds in SQLite or PostgreSQL.
 pub struct SqlStore {
@@ -274,8 +278,18 @@ impl Store for SqlStore {
         reading!(self, "reading an account", |db| read::account_state(db, account))
     }
 
-    async fn depths(&self) -> Result<Vec<Depth>> {
-        reading!(self, "counting open refunds", |db| read::depths(db))
+    async fn standings(&self) -> Result<Vec<Standing>> {
+        let now = self.now().await?;
+        reading!(self, "counting open refunds", |db| list::standings(db, now))
+    }
+
+    async fn list(&self, query: &Query, after: Option<Place>, limit: u64) -> Result<Page> {
+        reading!(self, "listing refunds", |db| list::list(db, query, after, limit))
+    }
+
+    async fn overdue(&self, account: Option<&AccountName>, after: Option<Place>, limit: u64) -> Result<Page> {
+        let now = self.now().await?;
+        reading!(self, "listing overdue refunds", |db| list::overdue(db, account, after, limit, now))
     }
 
     async fn guard(&self, identity: &AccountIdentity, order_key: &str) -> Result<Option<Guard>> {

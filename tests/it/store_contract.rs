@@ -8,6 +8,7 @@ mod esims;
 mod events;
 mod laws;
 mod leases;
+mod lists;
 mod notices;
 mod operations;
 mod orders;

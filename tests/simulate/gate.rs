@@ -14,12 +14,13 @@ use refunds::domain::guard::Guard;
 use refunds::domain::history::History;
 use refunds::domain::id::{AccountName, CallerName, RefundId, RequestId};
 use refunds::domain::plan::Jitter;
+use refunds::domain::query::{Place, Query};
 use refunds::domain::refund::{NewRefund, Refund};
 use refunds::domain::ruling::Ruling;
 use refunds::domain::timestamp::Timestamp;
 use refunds::store::{
-    Begun, Chain, Changed, ClaimAsk, Claimed, Closed, Depth, DiscrepancyPlace, Error, Lease, Matching,
-    Positions, Record, Recorded, Recovery, Result, RuledAs, Store,
+    Begun, Chain, Changed, ClaimAsk, Claimed, Closed, DiscrepancyPlace, Error, Lease, Matching, Page,
+    Positions, Record, Recorded, Recovery, Result, RuledAs, Standing, Store,
 };
 use tokio::sync::broadcast;
 use tokio::time::sleep;
@@ -281,8 +282,17 @@ impl Store for Gate {
         self.step("account_state", PLAIN, self.replica.world.store.account_state(account), |_| {}).await
     }
 
-    async fn depths(&self) -> Result<Vec<Depth>> {
-        self.step("depths", PLAIN, self.replica.world.store.depths(), |_| {}).await
+    async fn standings(&self) -> Result<Vec<Standing>> {
+        self.step("standings", PLAIN, self.replica.world.store.standings(), |_| {}).await
+    }
+
+    async fn list(&self, query: &Query, after: Option<Place>, limit: u64) -> Result<Page> {
+        self.step("list", PLAIN, self.replica.world.store.list(query, after, limit), |_| {}).await
+    }
+
+    async fn overdue(&self, account: Option<&AccountName>, after: Option<Place>, limit: u64) -> Result<Page> {
+        let overdue = self.replica.world.store.overdue(account, after, limit);
+        self.step("overdue", PLAIN, overdue, |_| {}).await
     }
 
     async fn guard(&self, identity: &AccountIdentity, order_key: &str) -> Result<Option<Guard>> {

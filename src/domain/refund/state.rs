@@ -248,4 +248,19 @@ impl State {
             | Self::Reversed(_) => None,
         }
     }
+
+    /// The provider's id of the refund; in review, that of its case.
+    pub fn provider_refund_id(&self) -> Option<&str> {
+        match self {
+            Self::InReview { reference, .. } => reference.as_deref(),
+            Self::Succeeded(success) | Self::PartiallySucceeded(success) | Self::Reversed(success) => {
+                success.provider_refund_id.as_deref()
+            }
+            Self::Pending { .. }
+            | Self::Sending { .. }
+            | Self::Unknown { .. }
+            | Self::Failed(_)
+            | Self::Canceled => None,
+        }
+    }
 }

@@ -15,7 +15,7 @@ use crate::domain::timestamp::Timestamp;
 use crate::store::history::{Sealed, opened};
 use crate::store::row::{EsimKey, GuardKey, Row, Written, is_past};
 use crate::store::wake::Wakes;
-use crate::store::{Depth, Error, Result};
+use crate::store::{Error, Result};
 
 /// The tables.
 #[derive(Debug, Default)]
@@ -100,6 +100,13 @@ impl World {
     pub(super) fn makes_ready(&self, account: &AccountName, now: Timestamp) -> bool {
         let later = self.queue(account, true).rev().take_while(|row| row.due > Some(now));
         later.into_iter().any(|row| row.held.is_some())
+    }
+
+    /// How many refunds of an account are open.
+    fn open(&self, account: &AccountName) -> u64 {
+        let queues =
+            [true, false].map(|unsent| self.due.get(&(account.clone(), unsent)).map_or(0, BTreeSet::len));
+        u64::try_from(queues.iter().sum::<usize>()).unwrap_or(u64::MAX)
     }
 
     fn queue(&self, account: &AccountName, unsent: bool) -> impl DoubleEndedIterator<Item = &Row> {
@@ -187,13 +194,11 @@ impl World {
 
     /// Makes accounts known, all or none.
     pub(super) fn register(&mut self, identities: &[AccountIdentity]) -> Result<((), Wakes)> {
-        let depths = self.depths();
         for identity in identities {
             let Some((stored, _)) = self.accounts.get(&identity.name) else {
                 continue;
             };
-            let open =
-                depths.iter().find(|depth| depth.account == identity.name).map_or(0, |depth| depth.open);
+            let open = self.open(&identity.name);
             let fields = [
                 ("provider", stored.provider.word(), identity.provider.word()),
                 ("merchant", stored.merchant.as_str(), identity.merchant.as_str()),
@@ -214,15 +219,6 @@ impl World {
             self.accounts.insert(identity.name.clone(), (identity.clone(), state));
         }
         Ok(((), Wakes::default()))
-    }
-
-    pub(super) fn depths(&self) -> Vec<Depth> {
-        let mut counts: BTreeMap<&AccountName, u64> = BTreeMap::new();
-        for ((account, _), queue) in &self.due {
-            *counts.entry(account).or_default() += u64::try_from(queue.len()).unwrap_or(u64::MAX);
-        }
-        counts.retain(|_, open| *open > 0);
-        counts.into_iter().map(|(account, open)| Depth { account: account.clone(), open }).collect()
     }
 }
 

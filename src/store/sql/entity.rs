@@ -16,3 +16,5 @@ pub(super) mod iccid_claim;
 pub(super) mod idempotency_key;
 pub(super) mod rate_budget;
 pub(super) mod refund;
+pub(super) mod refund_esim;
+pub(super) mod refund_label;

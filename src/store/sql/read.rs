@@ -8,15 +8,15 @@ use sea_orm::{
 
 use super::entity::{account, event, guard, idempotency_key, rate_budget, refund};
 use super::fault::Fault;
-use super::{guards, row};
+use super::guards;
 use crate::domain::admission::{AccountState, Rate};
 use crate::domain::event::Event;
 use crate::domain::guard::Guard;
 use crate::domain::id::{AccountName, CallerName, RefundId, RequestId};
 use crate::domain::refund::Refund;
 use crate::domain::timestamp::Timestamp;
+use crate::store::Result;
 use crate::store::row::{GuardKey, Row};
-use crate::store::{Depth, Result};
 
 /// The changes of the schema that are not yet applied.
 pub(super) async fn pending(db: &DatabaseConnection) -> Result<Vec<String>, Fault> {
@@ -124,29 +124,6 @@ pub(super) async fn account_state<C: ConnectionTrait>(
         Some(model) => Ok(model.try_into()?),
         None => Ok(AccountState::default()),
     }
-}
-
-pub(super) async fn depths<C: ConnectionTrait>(db: &C) -> Result<Vec<Depth>, Fault> {
-    let counts: Vec<(String, i64)> = refund::Entity::find()
-        .select_only()
-        .column(refund::Column::Account)
-        .column_as(refund::Column::Id.count(), "open")
-        .filter(refund::Column::DueUs.is_not_null())
-        .group_by(refund::Column::Account)
-        .order_by_asc(refund::Column::Account)
-        .into_tuple()
-        .all(db)
-        .await?;
-    counts
-        .into_iter()
-        .map(|(account, open)| {
-            let at = row::Reading::new("refunds", &account);
-            Ok(Depth {
-                account: at.need("account", AccountName::parse(&account).ok())?,
-                open: u64::try_from(open).unwrap_or(0),
-            })
-        })
-        .collect()
 }
 
 pub(super) async fn guard<C: ConnectionTrait>(db: &C, key: &GuardKey) -> Result<Option<Guard>, Fault> {

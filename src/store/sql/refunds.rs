@@ -6,6 +6,7 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Se
 
 use super::entity::{discrepancy, event, history, idempotency_key, refund};
 use super::fault::Fault;
+use super::labels;
 use super::row;
 use super::transaction::Tx;
 use crate::domain::id::RefundId;
@@ -49,6 +50,7 @@ pub(super) async fn insert(tx: &Tx, accepted: &[Written]) -> Result<(), Fault> {
             refund_id: Set(refund.id.0),
         });
         idempotency_key::Entity::insert_many(keys).exec_without_returning(&tx.conn).await?;
+        labels::insert(tx, accepted).await?;
     }
     append(tx, accepted).await
 }

@@ -40,7 +40,7 @@ on_every_store! {
         assert_eq!(told[0], Acceptance::Replayed(Box::new(refund.clone())));
         let conflict = Acceptance::Conflict { refund_id: refund.id, fields: vec!["notes"] };
         assert_eq!(told[1], conflict);
-        assert_eq!(store.depths().await.unwrap()[0].open, 1);
+        assert_eq!(store.standings().await.unwrap()[0].open(), 1);
     }
 
     async fn a_twin_in_the_batch_is_a_replay(db: &TestDatabase) {

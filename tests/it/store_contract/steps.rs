@@ -81,7 +81,7 @@ on_every_store! {
         assert_eq!(done.state, State::Succeeded(success));
         assert_eq!(store.find(refund.id).await.unwrap().unwrap(), done);
         assert_eq!(store.guard(&account.identity, "1").await.unwrap().unwrap().own_minor, 100);
-        assert_eq!(store.depths().await.unwrap(), vec![]);
+        assert_eq!(store.standings().await.unwrap(), vec![]);
         let history = store.history(refund.id).await.unwrap();
         assert_eq!(history.attempts[0].end, Some(ended(db, "confirm")));
         let states: Vec<_> = history.events.iter().map(|e| (e.previous, e.state)).collect();
