@@ -1,11 +1,14 @@
 //! Verbs: one file per use case. Decides who may do what; holds no state but what it was built with.
 
+mod accounts;
 mod clock;
 mod create;
 mod discrepancies;
 mod get;
 mod interrupt;
+mod list;
 mod operate;
+mod paging;
 mod pause;
 mod queue;
 mod retry_of;
@@ -26,11 +29,14 @@ use crate::domain::money::Currency;
 use crate::domain::refund::StateKind;
 use crate::store::{self, Store};
 
+pub use accounts::{Budget, Seen};
 pub use clock::{Clock, Ids, SystemClock, SystemIds};
 pub use create::{Created, Wish};
 pub use get::Got;
 pub use interrupt::{Interrupt, Point, Uninterrupted};
+pub use list::{Filter, Listed};
 pub use operate::{Resolution, Retry};
+pub use paging::{PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX, Paging};
 pub use queue::Waiting;
 pub use validate::Validated;
 pub use watch::{Start, Token, Watch, WatchItem, WatchTarget, Watched};
@@ -156,6 +162,12 @@ pub struct Caller {
 impl Caller {
     fn may_use(&self, account: &AccountName) -> bool {
         self.accounts.as_ref().is_none_or(|accounts| accounts.contains(account))
+    }
+
+    /// # Errors
+    /// When it has no right at all.
+    fn needs_a_right(&self) -> Result<(), Error> {
+        if self.refund || self.read_all || self.operate { Ok(()) } else { Err(Error::RightMissing("refund")) }
     }
 
     fn may_read(&self, owner: &CallerName) -> bool {

@@ -77,9 +77,8 @@ const FACTS: &[Fact] = &[
     }),
     ("Part of a payment", |a| yes(a.capabilities.partial)),
     ("Several refunds of an order", |a| {
-        let several = a.capabilities.several_per_order;
-        let one_at_a_time = several && !a.capabilities.echoes_key && !is_esims(a);
-        if one_at_a_time { "yes, one at a time".to_owned() } else { yes(several) }
+        let one_at_a_time = a.capabilities.one_at_a_time();
+        if one_at_a_time { "yes, one at a time".to_owned() } else { yes(a.capabilities.several_per_order) }
     }),
     ("One transaction may be named", |a| yes(a.capabilities.takes_transaction_id)),
     ("Days after the purchase", |a| {

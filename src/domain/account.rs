@@ -125,6 +125,14 @@ pub struct Capabilities {
     pub reasons: Option<OwnReasons>,
 }
 
+impl Capabilities {
+    /// Whether of several refunds of an order one alone is under way: what is read back would not tell which
+    /// of them it shows.
+    pub fn one_at_a_time(&self) -> bool {
+        self.several_per_order && !self.echoes_key && self.shape == TargetShape::Payment
+    }
+}
+
 /// A provider's own list of reasons. The canonical ones are told by a table of its client's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OwnReasons {

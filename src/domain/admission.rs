@@ -140,7 +140,7 @@ pub struct NotNow {
 }
 
 impl AccountState {
-    /// Whether an operator holds it up.
+    /// Whether an operator's pause holds now.
     pub fn is_paused(&self, now: Timestamp) -> bool {
         self.paused.as_ref().is_some_and(|p| p.until.is_none_or(|until| until > now))
     }

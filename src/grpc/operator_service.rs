@@ -9,8 +9,8 @@ use crate::telemetry::spans;
 
 use super::auth::{actor, caller, trace};
 use super::proto::operator_service_server::OperatorService;
-use super::read::operator as read;
-use super::{proto, status, write};
+use super::read::operator;
+use super::{proto, read, status, write};
 
 /// The handlers.
 pub(super) struct Handler {
@@ -27,7 +27,7 @@ impl Handler {
         caller: &Caller,
         request: proto::ResolveRefundRequest,
     ) -> Result<proto::Refund, Status> {
-        let resolution = read::resolution(request).map_err(|f| status::invalid(&f))?;
+        let resolution = operator::resolution(request).map_err(|f| status::invalid(&f))?;
         let resolved = self.service.resolve(caller, resolution, actor(caller)).await;
         resolved.map(write::refund).map_err(status::of)
     }
@@ -39,8 +39,13 @@ impl OperatorService for Handler {
         &self,
         request: Request<proto::ListOverdueRequest>,
     ) -> Result<Response<proto::ListOverdueResponse>, Status> {
-        let _caller = caller(&request)?;
-        Err(Status::unimplemented("not yet"))
+        let caller = caller(&request)?;
+        let (account, paging) = read::overdue(request.get_ref()).map_err(|f| status::invalid(&f))?;
+        let page = self.service.overdue(&caller, account.as_ref(), &paging).await.map_err(status::of)?;
+        Ok(Response::new(proto::ListOverdueResponse {
+            refunds: page.refunds.into_iter().map(write::refund).collect(),
+            next_page_token: page.next_page_token,
+        }))
     }
 
     async fn resolve_refund(
@@ -62,7 +67,7 @@ impl OperatorService for Handler {
         if !caller.operate {
             return Err(status::of(crate::service::Error::RightMissing("operate")));
         }
-        let requests = read::batch(request.into_inner()).map_err(|f| status::invalid(&f))?;
+        let requests = operator::batch(request.into_inner()).map_err(|f| status::invalid(&f))?;
         let mut results = Vec::with_capacity(requests.len());
         for request in requests {
             let refund_id = request.refund_id.clone();
@@ -80,7 +85,7 @@ impl OperatorService for Handler {
         request: Request<proto::RetryRefundRequest>,
     ) -> Result<Response<proto::RetryRefundResponse>, Status> {
         let caller = caller(&request)?;
-        let retry = read::retry(request.into_inner(), trace()).map_err(|f| status::invalid(&f))?;
+        let retry = operator::retry(request.into_inner(), trace()).map_err(|f| status::invalid(&f))?;
         spans::record_refund(&retry.refund_id.to_string());
         let created = self.service.retry(&caller, retry, actor(&caller)).await.map_err(status::of)?;
         let replayed = created.replayed;
@@ -93,7 +98,7 @@ impl OperatorService for Handler {
         request: Request<proto::CheckRefundRequest>,
     ) -> Result<Response<proto::CheckRefundResponse>, Status> {
         let caller = caller(&request)?;
-        let (id, note) = read::check(request.into_inner()).map_err(|f| status::invalid(&f))?;
+        let (id, note) = operator::check(request.into_inner()).map_err(|f| status::invalid(&f))?;
         spans::record_refund(&id.to_string());
         let refund = self.service.check_now(&caller, id, note, actor(&caller)).await.map_err(status::of)?;
         Ok(Response::new(proto::CheckRefundResponse { refund: Some(write::refund(refund)) }))
@@ -104,7 +109,7 @@ impl OperatorService for Handler {
         request: Request<proto::PauseAccountRequest>,
     ) -> Result<Response<proto::PauseAccountResponse>, Status> {
         let caller = caller(&request)?;
-        let (account, note, until) = read::pause(request.get_ref()).map_err(|f| status::invalid(&f))?;
+        let (account, note, until) = operator::pause(request.get_ref()).map_err(|f| status::invalid(&f))?;
         spans::record_account(account.as_str());
         self.service.pause(&caller, &account, note, until).await.map_err(status::of)?;
         Ok(Response::new(proto::PauseAccountResponse { account: None }))
@@ -115,7 +120,8 @@ impl OperatorService for Handler {
         request: Request<proto::ResumeAccountRequest>,
     ) -> Result<Response<proto::ResumeAccountResponse>, Status> {
         let caller = caller(&request)?;
-        let (account, note, key_heeded) = read::resume(request.get_ref()).map_err(|f| status::invalid(&f))?;
+        let (account, note, key_heeded) =
+            operator::resume(request.get_ref()).map_err(|f| status::invalid(&f))?;
         spans::record_account(account.as_str());
         self.service.resume(&caller, &account, &note, key_heeded).await.map_err(status::of)?;
         Ok(Response::new(proto::ResumeAccountResponse { account: None }))
@@ -134,7 +140,7 @@ impl OperatorService for Handler {
         request: Request<proto::CloseDiscrepancyRequest>,
     ) -> Result<Response<proto::CloseDiscrepancyResponse>, Status> {
         let caller = caller(&request)?;
-        let (id, number, note) = read::close(request.get_ref()).map_err(|f| status::invalid(&f))?;
+        let (id, number, note) = operator::close(request.get_ref()).map_err(|f| status::invalid(&f))?;
         spans::record_refund(&id.to_string());
         let closed = self.service.close_discrepancy(&caller, id, number, &note, &actor(&caller)).await;
         let discrepancy = Some(write::discrepancy(closed.map_err(status::of)?));

@@ -1,5 +1,7 @@
 //! Wire in: a request becomes a wish, or the list of all its faults.
 
+mod list;
+
 use std::collections::BTreeMap;
 
 use prost_types::Timestamp as WireTime;
@@ -17,6 +19,7 @@ use crate::service::{FieldFault, Start, Watch, WatchTarget};
 use super::proto;
 
 pub(super) mod operator;
+pub(super) use list::{account_name, list, overdue};
 
 /// Collects faults while reading goes on.
 #[derive(Default)]

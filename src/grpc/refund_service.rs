@@ -80,8 +80,13 @@ impl RefundService for Handler {
         &self,
         request: Request<proto::ListRefundsRequest>,
     ) -> Result<Response<proto::ListRefundsResponse>, Status> {
-        let _caller = caller(&request)?;
-        Err(Status::unimplemented("not yet"))
+        let caller = caller(&request)?;
+        let (filter, paging) = read::list(request.into_inner()).map_err(|f| status::invalid(&f))?;
+        let page = self.service.list(&caller, filter, &paging).await.map_err(status::of)?;
+        Ok(Response::new(proto::ListRefundsResponse {
+            refunds: page.refunds.into_iter().map(write::refund).collect(),
+            next_page_token: page.next_page_token,
+        }))
     }
 
     async fn cancel_refund(

@@ -1,5 +1,7 @@
 //! Wire out: what the domain holds as messages.
 
+mod account;
+
 use std::time::Duration;
 
 use prost_types::{Duration as WireDuration, Timestamp as WireTime};
@@ -13,6 +15,7 @@ use crate::service::{Got, Waiting, WatchItem, Watched};
 
 use super::proto;
 
+pub(super) use account::account;
 mod history;
 
 use history::event;
@@ -32,7 +35,7 @@ pub(super) fn waiting_refund(refund: Refund, waiting: Option<Waiting>) -> proto:
 /// A refund.
 pub(super) fn refund(refund: Refund) -> proto::Refund {
     let (failure, success) = outcome(&refund.state);
-    let provider_refund_id = provider_refund_id(&refund.state).unwrap_or_default().to_owned();
+    let provider_refund_id = refund.state.provider_refund_id().unwrap_or_default().to_owned();
     let content = refund.content;
     let currency = content.payment().map(|p| p.amount.currency());
     let amount = success.and_then(|s| s.amount_minor).zip(currency);
@@ -120,21 +123,6 @@ fn outcome(state: &State) -> (Option<&Failure>, Option<&Success>) {
         State::Pending { .. } | State::Sending { .. } | State::InReview { .. } | State::Canceled => {
             (None, None)
         }
-    }
-}
-
-/// The provider's id of the refund; in review, that of the case.
-fn provider_refund_id(state: &State) -> Option<&str> {
-    match state {
-        State::InReview { reference, .. } => reference.as_deref(),
-        State::Succeeded(success) | State::PartiallySucceeded(success) | State::Reversed(success) => {
-            success.provider_refund_id.as_deref()
-        }
-        State::Pending { .. }
-        | State::Sending { .. }
-        | State::Unknown { .. }
-        | State::Failed(_)
-        | State::Canceled => None,
     }
 }
 

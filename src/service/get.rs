@@ -37,9 +37,7 @@ impl Service {
     }
 
     pub(super) async fn visible(&self, caller: &Caller, id: RefundId) -> Result<Refund, Error> {
-        if !(caller.refund || caller.read_all || caller.operate) {
-            return Err(Error::RightMissing("refund"));
-        }
+        caller.needs_a_right()?;
         let found = self.store.find(id).await?.ok_or(Error::RefundNotFound)?;
         if caller.may_read(&found.caller) {
             return Ok(found);

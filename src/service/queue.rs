@@ -1,5 +1,7 @@
 //! What a refund that was never sent waits for, its place, and when it can be sent at the earliest.
 
+use std::collections::BTreeMap;
+
 use crate::domain::account::Account;
 use crate::domain::admission::AccountState;
 use crate::domain::id::AccountName;
@@ -43,6 +45,24 @@ impl Service {
             place: ahead.saturating_add(1),
             send_time: standing.send_time(refund, wait, account, ahead),
         }))
+    }
+
+    /// Says of refunds that wait for their turn what their accounts hold them up for; each account is looked at
+    /// once.
+    pub(super) async fn tell_account_waits(&self, refunds: &mut [Refund]) -> Result<(), Error> {
+        let mut known: BTreeMap<AccountName, Standing> = BTreeMap::new();
+        for refund in refunds {
+            let State::Pending { wait } = &mut refund.state else { continue };
+            let name = &refund.content.account;
+            if let Some(standing) = known.get(name) {
+                *wait = standing.told(*wait);
+            } else {
+                let standing = self.standing(name).await?;
+                *wait = standing.told(*wait);
+                known.insert(name.clone(), standing);
+            }
+        }
+        Ok(())
     }
 
     async fn standing(&self, name: &AccountName) -> Result<Standing, Error> {

@@ -1,6 +1,8 @@
 //! The service from outside, in one binary: the databases, the store's contract, and whole processes.
 
 #[cfg(test)]
+mod account_service;
+#[cfg(test)]
 mod airalo_batches;
 #[cfg(test)]
 mod airalo_budget;
@@ -26,6 +28,10 @@ mod errors;
 mod faults;
 #[cfg(test)]
 mod lease;
+#[cfg(test)]
+mod list;
+#[cfg(test)]
+mod overdue;
 #[cfg(test)]
 mod reflection;
 #[cfg(test)]

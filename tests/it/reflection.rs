@@ -7,7 +7,8 @@ use tonic_reflection::pb::{v1, v1alpha};
 use super::support::app::TestApp;
 use super::support::database::Kind;
 
-const SERVICE: &str = "refunds.v1.RefundService";
+const SERVICES: [&str; 3] =
+    ["refunds.v1.RefundService", "refunds.v1.AccountService", "refunds.v1.OperatorService"];
 /// What errors carry.
 const DETAILS: &str = "google.rpc.ErrorInfo";
 
@@ -19,12 +20,11 @@ macro_rules! reflected {
         use $version::server_reflection_response::MessageResponse;
         let channel = $app.channel().await;
         let mut client = $version::server_reflection_client::ServerReflectionClient::new(channel);
-        let asks = [
-            MessageRequest::ListServices(String::new()),
-            MessageRequest::FileContainingSymbol(SERVICE.to_owned()),
-            MessageRequest::FileContainingSymbol(DETAILS.to_owned()),
-        ];
+        let symbols = SERVICES.into_iter().chain([DETAILS]);
+        let files = symbols.map(|symbol| MessageRequest::FileContainingSymbol(symbol.to_owned()));
+        let asks: Vec<_> = [MessageRequest::ListServices(String::new())].into_iter().chain(files).collect();
         let requests = asks
+            .into_iter()
             .map(|ask| $version::ServerReflectionRequest { host: String::new(), message_request: Some(ask) });
         let answers = client.server_reflection_info(futures::stream::iter(requests)).await;
         let mut answers = answers.unwrap().into_inner();
@@ -55,10 +55,10 @@ macro_rules! reflected {
 async fn both_versions_of_reflection_describe_the_service() {
     let app = TestApp::start(Kind::Sqlite).await.unwrap();
     for (services, methods, messages) in [reflected!(v1, app), reflected!(v1alpha, app)] {
-        for name in [SERVICE, "grpc.health.v1.Health"] {
+        for name in SERVICES.into_iter().chain(["grpc.health.v1.Health"]) {
             assert!(services.iter().any(|service| service == name), "{name} in {services:?}");
         }
-        for name in ["CreateRefund", "GetRefund", "StreamRefundStatus"] {
+        for name in ["CreateRefund", "ListRefunds", "StreamRefundStatus", "ListAccounts", "ListOverdue"] {
             assert!(methods.iter().any(|method| method == name), "{name} in {methods:?}");
         }
         for name in ["ErrorInfo", "BadRequest", "PreconditionFailure", "RetryInfo", "ResourceInfo"] {

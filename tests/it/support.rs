@@ -1,6 +1,7 @@
 //! What tests stand on.
 
 pub(crate) mod app;
+pub(crate) mod callers;
 pub(crate) mod chance;
 pub(crate) mod clock;
 pub(crate) mod collector;

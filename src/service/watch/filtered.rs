@@ -67,9 +67,7 @@ impl Service {
         asked: EventFilter,
         start: &Start,
     ) -> Result<mpsc::Receiver<Result<Watched, Error>>, Error> {
-        if !(caller.refund || caller.read_all || caller.operate) {
-            return Err(Error::RightMissing("refund"));
-        }
+        caller.needs_a_right()?;
         let watched = Token::watched(&caller.name, &asked);
         let resumed = match start {
             Start::Snapshot | Start::Now => None,
