@@ -66,6 +66,12 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
+    /// Histories are not what was written.
+    #[error("{faults} faults in histories")]
+    History {
+        /// How many.
+        faults: u64,
+    },
     /// The gRPC server failed.
     #[error(transparent)]
     Grpc(#[from] grpc::Error),
@@ -106,6 +112,7 @@ impl Error {
                 ..
             } => 64,
             Self::Store(_)
+            | Self::History { .. }
             | Self::Provider { source: provider::Error::Client(_), .. }
             | Self::Bind { .. }
             | Self::Grpc(_)

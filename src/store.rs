@@ -36,7 +36,7 @@ use crate::domain::timestamp::Timestamp;
 
 pub use history::Sealed;
 pub use page::{EXAMINED_MAX, Page, Standing};
-pub use ruled::{Chain, Closed, DiscrepancyPlace, RuledAs};
+pub use ruled::{Chain, Closed, RuledAs};
 pub use time::TimeSource;
 pub use wake::Changed;
 pub use work::{AttemptRecord, Begun, ClaimAsk, Claimed, Held, Lease, Member, Record, Recorded, Recovery};
@@ -187,7 +187,7 @@ pub trait Store: Send + Sync + 'static {
         &self,
         account: Option<&AccountName>,
         open: bool,
-        after: Option<DiscrepancyPlace>,
+        after: Option<Place>,
         limit: u64,
     ) -> Result<Vec<Discrepancy>>;
 

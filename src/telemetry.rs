@@ -20,12 +20,14 @@ use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 use tracing_subscriber::{EnvFilter, Layer, Registry};
 
 mod chain;
+mod heads;
 mod log;
 pub mod names;
 pub mod propagation;
 pub mod spans;
 
 pub use chain::Chain;
+pub use heads::head_of_line;
 
 #[cfg(test)]
 mod tests;

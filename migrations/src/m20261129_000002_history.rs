@@ -33,7 +33,7 @@ const REFUNDS: &[&str] = &[
      CHECK (freed = FALSE OR state = 'reversed')",
     "CREATE INDEX refunds_follow ON refunds (account, follow_us) WHERE follow_us IS NOT NULL",
     "CREATE INDEX refunds_pending ON refunds (account, created_us, id) WHERE state = 'pending'",
-    "CREATE INDEX refunds_open ON refunds (id) WHERE due_us IS NOT NULL",
+    "CREATE INDEX refunds_open_by_id ON refunds (id) WHERE due_us IS NOT NULL",
     "CREATE INDEX refunds_retry_of ON refunds (retry_of) WHERE retry_of IS NOT NULL",
 ];
 

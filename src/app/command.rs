@@ -16,6 +16,7 @@ use super::{App, Error, Seams, accounts_of, lines_of, open_store};
 
 #[cfg(feature = "sandbox")]
 mod dev;
+mod verify;
 
 /// Gives money back: once, provably, and with every step on record.
 #[derive(Debug, Parser)]
@@ -39,6 +40,15 @@ enum Command {
     Sandbox(dev::SandboxArguments),
     /// Reads the configuration, tells all its faults, and ends.
     CheckConfig(ConfigFile),
+    /// Checks the history of every refund against its seals and its head, and ends: with code 1 if one is not
+    /// what was written.
+    VerifyHistory {
+        #[command(flatten)]
+        config: ConfigFile,
+        /// A log of the service, one JSON object per line: each head that it tells must be in the history.
+        #[arg(long)]
+        log: Vec<PathBuf>,
+    },
     /// After a restore of the database, before `serve`: what may have been sent in the time that was lost
     /// becomes UNKNOWN, to be looked up or sent again with the same key, never anew.
     Recover {
@@ -93,6 +103,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Error> {
             check(&config)?;
             say(&format!("no faults; accounts: {}", names(&config)))
         }
+        Command::VerifyHistory { config, log } => verify::verify(&config.load()?, &log).await,
         Command::Recover { config, restored_to } => recover(&config.load()?, restored_to).await,
     }
 }

@@ -224,6 +224,18 @@ fn log_alarms(signals: &[Signal]) {
     }
 }
 
+/// The canonical line of an intent, one per refund: it is SENDING now, or waits, or has failed by a rule.
+pub(super) fn log_begun(refund: &Refund, shared: bool) {
+    tracing::info!(
+        refund.id = shared.then(|| tracing::field::display(refund.id)),
+        caller = %refund.caller,
+        state = %refund.state.kind(),
+        history.number = refund.history.number,
+        history.hash = %refund.history.hash,
+        "intent"
+    );
+}
+
 /// The canonical line of a step, one per refund. The account stands in the attempt's span, which it is
 /// written in, and so does the refund where it is alone.
 fn log_step(recorded: &[Recorded], record: &Record, shared: bool) {

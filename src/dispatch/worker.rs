@@ -20,6 +20,7 @@ use crate::telemetry::{Chain, spans};
 
 use super::lease::{Keeper, Lost};
 use super::looking::Fit;
+use super::recording::log_begun;
 use super::{Counts, Line, Parts, outcome};
 
 /// The least of a lease that must be left before the first byte.
@@ -171,13 +172,15 @@ impl Worker {
         // An error here may hide a commit: nothing is sent, and the end of the lease makes it UNKNOWN.
         let verdicts = self.parts.store.begin(&leases, &intent, &self.line.account).await?;
         let (mut going, mut refunds) = (Vec::new(), Vec::new());
+        let shared = leases.len() > 1;
         for (lease, verdict) in leases.into_iter().zip(verdicts) {
             match verdict {
                 Begun::Go(refund) => {
+                    log_begun(&refund, shared);
                     going.push(lease);
                     refunds.push(*refund);
                 }
-                Begun::Stay(_) => {}
+                Begun::Stay(refund) => log_begun(&refund, shared),
                 Begun::Stale => {
                     let fenced = self.counts.fence();
                     tracing::warn!(fenced, refund.id = %lease.refund_id, "a lease was lost before the send");

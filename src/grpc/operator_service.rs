@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tonic::{Request, Response, Status};
 
+use crate::domain::id::AccountName;
 use crate::service::{Caller, Service};
 use crate::telemetry::spans;
 
@@ -20,6 +21,10 @@ pub(super) struct Handler {
 impl Handler {
     pub(super) fn new(service: Arc<Service>) -> Self {
         Self { service }
+    }
+
+    async fn account(&self, caller: &Caller, name: &AccountName) -> Result<proto::Account, Status> {
+        self.service.account(caller, name).await.map(write::account).map_err(status::of)
     }
 
     async fn resolve(
@@ -112,7 +117,8 @@ impl OperatorService for Handler {
         let (account, note, until) = operator::pause(request.get_ref()).map_err(|f| status::invalid(&f))?;
         spans::record_account(account.as_str());
         self.service.pause(&caller, &account, note, until).await.map_err(status::of)?;
-        Ok(Response::new(proto::PauseAccountResponse { account: None }))
+        let account = Some(self.account(&caller, &account).await?);
+        Ok(Response::new(proto::PauseAccountResponse { account }))
     }
 
     async fn resume_account(
@@ -124,15 +130,21 @@ impl OperatorService for Handler {
             operator::resume(request.get_ref()).map_err(|f| status::invalid(&f))?;
         spans::record_account(account.as_str());
         self.service.resume(&caller, &account, &note, key_heeded).await.map_err(status::of)?;
-        Ok(Response::new(proto::ResumeAccountResponse { account: None }))
+        let account = Some(self.account(&caller, &account).await?);
+        Ok(Response::new(proto::ResumeAccountResponse { account }))
     }
 
     async fn list_discrepancies(
         &self,
         request: Request<proto::ListDiscrepanciesRequest>,
     ) -> Result<Response<proto::ListDiscrepanciesResponse>, Status> {
-        let _caller = caller(&request)?;
-        Err(Status::unimplemented("not yet"))
+        let caller = caller(&request)?;
+        let (account, open, paging) =
+            operator::discrepancies(request.get_ref()).map_err(|f| status::invalid(&f))?;
+        let listed = self.service.discrepancies(&caller, account.as_ref(), open, &paging).await;
+        let (found, next_page_token) = listed.map_err(status::of)?;
+        let discrepancies = found.into_iter().map(write::discrepancy).collect();
+        Ok(Response::new(proto::ListDiscrepanciesResponse { discrepancies, next_page_token }))
     }
 
     async fn close_discrepancy(

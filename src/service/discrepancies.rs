@@ -3,22 +3,30 @@
 use crate::domain::discrepancy::Discrepancy;
 use crate::domain::event::Actor;
 use crate::domain::id::{AccountName, RefundId};
-use crate::store::{Closed, DiscrepancyPlace};
+use crate::domain::query::Place;
+use crate::store::Closed;
 
+use super::paging::{List, Paging};
 use super::{Caller, Error, Service};
 
 impl Service {
-    /// Discrepancies after a place, the oldest first, at most `limit`; open ones alone, or all.
+    /// Lists discrepancies, the oldest first: open ones alone, or all. With the token of the next page, empty
+    /// when there is none.
     pub async fn discrepancies(
         &self,
         caller: &Caller,
         account: Option<&AccountName>,
         open: bool,
-        after: Option<DiscrepancyPlace>,
-        limit: u64,
-    ) -> Result<Vec<Discrepancy>, Error> {
+        paging: &Paging,
+    ) -> Result<(Vec<Discrepancy>, String), Error> {
+        let list = List::new("discrepancies", &caller.name).with("account", account).with("open", Some(open));
+        let after = paging.after(&list)?;
         caller.must_operate()?;
-        Ok(self.store.discrepancies(account, open, after, limit).await?)
+        let found = self.store.discrepancies(account, open, after, paging.size).await?;
+        let is_full = u64::try_from(found.len()).is_ok_and(|count| count == paging.size);
+        let last = found.last().filter(|_| is_full);
+        let next = last.map(|last| list.token(Place { time: last.opened, id: last.refund_id }));
+        Ok((found, next.unwrap_or_default()))
     }
 
     /// Settles a discrepancy. One that is settled is answered as it is.

@@ -61,9 +61,7 @@ impl Service {
     ) -> Result<Listed, Error> {
         let list = List::new("overdue", &caller.name).with("account", account);
         let after = paging.after(&list)?;
-        if !caller.operate {
-            return Err(Error::RightMissing("operate"));
-        }
+        caller.must_operate()?;
         self.shown(self.store.overdue(account, after, paging.size).await?, &list).await
     }
 

@@ -47,8 +47,8 @@ impl Service {
         }))
     }
 
-    /// Says of refunds that wait for their turn what their accounts hold them up for; each account is looked at
-    /// once.
+    /// Says of refunds that wait for their turn what their accounts hold them up for; each account is looked
+    /// at once.
     pub(super) async fn tell_account_waits(&self, refunds: &mut [Refund]) -> Result<(), Error> {
         let mut known: BTreeMap<AccountName, Standing> = BTreeMap::new();
         for refund in refunds {

@@ -18,8 +18,8 @@ use tokio::sync::broadcast;
 use super::row::GuardKey;
 use super::wake::{Bell, Wakes};
 use super::{
-    Begun, Chain, Changed, ClaimAsk, Claimed, Closed, DiscrepancyPlace, Lease, Matching, Page, Positions,
-    Record, Recorded, Recovery, Result, RuledAs, Standing, Store, TimeSource,
+    Begun, Chain, Changed, ClaimAsk, Claimed, Closed, Lease, Matching, Page, Positions, Record, Recorded,
+    Recovery, Result, RuledAs, Standing, Store, TimeSource,
 };
 use crate::domain::account::{Account, AccountIdentity};
 use crate::domain::admission::{AccountState, Amendment, Rate};
@@ -133,7 +133,7 @@ impl Store for MemoryStore {
         &self,
         account: Option<&AccountName>,
         open: bool,
-        after: Option<DiscrepancyPlace>,
+        after: Option<Place>,
         limit: u64,
     ) -> Result<Vec<Discrepancy>> {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);

@@ -4,10 +4,8 @@ use super::Result;
 use super::history::{Sealed, opened};
 use crate::domain::discrepancy::Discrepancy;
 use crate::domain::history::{Hash, History};
-use crate::domain::id::RefundId;
 use crate::domain::refund::Refund;
 use crate::domain::ruling::Objection;
-use crate::domain::timestamp::Timestamp;
 
 /// What became of a ruling.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,17 +29,6 @@ pub enum Closed {
     Already(Box<Discrepancy>),
     /// There is no such discrepancy.
     NotFound,
-}
-
-/// Where a list of discrepancies goes on: after that one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DiscrepancyPlace {
-    /// When it was noticed.
-    pub opened: Timestamp,
-    /// Its refund.
-    pub refund_id: RefundId,
-    /// Its number.
-    pub number: i64,
 }
 
 /// A refund with the entries of its history as they are kept.

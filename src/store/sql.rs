@@ -39,8 +39,8 @@ use tokio::sync::broadcast;
 use super::row::GuardKey;
 use super::wake::{Bell, Wakes};
 use super::{
-    Begun, Chain, Changed, ClaimAsk, Claimed, Closed, DiscrepancyPlace, Error, Lease, Matching, Page,
-    Positions, Record, Recorded, Recovery, Result, RuledAs, Standing, Store, TimeSource,
+    Begun, Chain, Changed, ClaimAsk, Claimed, Closed, Error, Lease, Matching, Page, Positions, Record,
+    Recorded, Recovery, Result, RuledAs, Standing, Store, TimeSource,
 };
 use crate::domain::account::{Account, AccountIdentity};
 use crate::domain::admission::{AccountState, Amendment, Rate};
@@ -212,7 +212,7 @@ impl Store for SqlStore {
         &self,
         account: Option<&AccountName>,
         open: bool,
-        after: Option<DiscrepancyPlace>,
+        after: Option<Place>,
         limit: u64,
     ) -> Result<Vec<Discrepancy>> {
         reading!(self, "listing discrepancies", |db| discrepancies::list(db, account, open, after, limit))

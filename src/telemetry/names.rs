@@ -62,3 +62,8 @@ pub const LOG_LEVEL: &str = "level";
 pub const LOG_TARGET: &str = "target";
 /// The name of the span that a log line belongs to.
 pub const LOG_SPAN_NAME: &str = "name";
+
+/// How many entries the history of the refund has after the step that a line tells.
+pub(super) const LOG_HISTORY_NUMBER: &str = "history.number";
+/// The hash over all of them.
+pub(super) const LOG_HISTORY_HASH: &str = "history.hash";

@@ -27,6 +27,8 @@ mod errors;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod history;
+#[cfg(test)]
 mod lease;
 #[cfg(test)]
 mod list;
@@ -46,6 +48,8 @@ mod shutdown;
 mod store_contract;
 #[cfg(test)]
 mod stream;
+#[cfg(test)]
+mod stream_filter;
 #[cfg(test)]
 mod support;
 #[cfg(test)]

@@ -19,8 +19,8 @@ use refunds::domain::refund::{NewRefund, Refund};
 use refunds::domain::ruling::Ruling;
 use refunds::domain::timestamp::Timestamp;
 use refunds::store::{
-    Begun, Chain, Changed, ClaimAsk, Claimed, Closed, DiscrepancyPlace, Error, Lease, Matching, Page,
-    Positions, Record, Recorded, Recovery, Result, RuledAs, Standing, Store,
+    Begun, Chain, Changed, ClaimAsk, Claimed, Closed, Error, Lease, Matching, Page, Positions, Record,
+    Recorded, Recovery, Result, RuledAs, Standing, Store,
 };
 use tokio::sync::broadcast;
 use tokio::time::sleep;
@@ -219,7 +219,7 @@ impl Store for Gate {
         &self,
         account: Option<&AccountName>,
         open: bool,
-        after: Option<DiscrepancyPlace>,
+        after: Option<Place>,
         limit: u64,
     ) -> Result<Vec<Discrepancy>> {
         self.replica.world.store.discrepancies(account, open, after, limit).await

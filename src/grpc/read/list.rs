@@ -73,12 +73,12 @@ pub(in crate::grpc) fn account_name(name: &str) -> Result<AccountName, Vec<Field
     AccountName::parse(name).map_err(|rule| vec![FieldFault::new("name", rule.0)])
 }
 
-fn page(faults: &mut Faults, size: i32, token: &str) -> Option<Paging> {
+pub(super) fn page(faults: &mut Faults, size: i32, token: &str) -> Option<Paging> {
     Paging::read(size, token).map_err(|of_page| faults.0.extend(of_page)).ok()
 }
 
 /// A filter that narrows unless it is empty.
-fn given<T>(
+pub(super) fn given<T>(
     faults: &mut Faults,
     field: &str,
     text: &str,

@@ -1,5 +1,6 @@
 //! What operators send.
 
+use super::list::{given, page};
 use super::{Faults, money, text, time};
 use crate::domain::id::{AccountName, RefundId, RequestId};
 use crate::domain::money::Money;
@@ -7,7 +8,7 @@ use crate::domain::refund::Trace;
 use crate::domain::ruling::Outcome;
 use crate::domain::timestamp::Timestamp;
 use crate::grpc::proto;
-use crate::service::{FieldFault, Resolution, Retry};
+use crate::service::{FieldFault, Paging, Resolution, Retry};
 
 /// Characters of evidence and notes.
 const TEXT_CHARS_MAX: usize = 1_000;
@@ -146,6 +147,18 @@ pub(in crate::grpc) fn resume(
     match (account, note) {
         (Some(account), Some(note)) if faults.0.is_empty() => Ok((account, note, request.key_heeded)),
         (_, _) => Err(faults.0),
+    }
+}
+
+/// Reads which discrepancies to list: of which account, open ones alone or all, and which page.
+pub(in crate::grpc) fn discrepancies(
+    request: &proto::ListDiscrepanciesRequest,
+) -> Result<(Option<AccountName>, bool, Paging), Vec<FieldFault>> {
+    let mut faults = Faults::default();
+    let account = given(&mut faults, "account", &request.account, AccountName::parse);
+    match page(&mut faults, request.page_size, &request.page_token) {
+        Some(paging) if faults.0.is_empty() => Ok((account, !request.include_closed, paging)),
+        Some(_) | None => Err(faults.0),
     }
 }
 

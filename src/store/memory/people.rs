@@ -7,12 +7,13 @@ use crate::domain::decision::{Acceptance, accept};
 use crate::domain::discrepancy::Discrepancy;
 use crate::domain::event::Actor;
 use crate::domain::id::{AccountName, RefundId};
+use crate::domain::query::Place;
 use crate::domain::refund::{NewRefund, Refund, StateKind};
 use crate::domain::ruling::{Ruled, Ruling, rule as decide};
 use crate::domain::timestamp::Timestamp;
 use crate::store::row::{EsimKey, GuardKey, age, frees_order};
 use crate::store::wake::Wakes;
-use crate::store::{Chain, Closed, DiscrepancyPlace, Result, RuledAs};
+use crate::store::{Chain, Closed, Result, RuledAs};
 
 impl World {
     pub(super) fn rule(
@@ -70,11 +71,11 @@ impl World {
         &self,
         account: Option<&AccountName>,
         open: bool,
-        after: Option<DiscrepancyPlace>,
+        after: Option<Place>,
         limit: usize,
     ) -> Vec<Discrepancy> {
-        let place = |d: &Discrepancy| (d.opened, d.refund_id, d.number);
-        let after = after.map(|place| (place.opened, place.refund_id, place.number));
+        let place = |d: &Discrepancy| (d.opened, d.refund_id);
+        let after = after.map(|Place { time, id }| (time, id));
         let mut found: Vec<Discrepancy> = self
             .discrepancies
             .values()

@@ -10,9 +10,10 @@ use super::transaction::Tx;
 use crate::domain::discrepancy::Discrepancy;
 use crate::domain::event::Actor;
 use crate::domain::id::{AccountName, RefundId};
+use crate::domain::query::Place;
 use crate::domain::refund::Refund;
 use crate::store::wake::Wakes;
-use crate::store::{Closed, DiscrepancyPlace, Result};
+use crate::store::{Closed, Result};
 
 /// The discrepancies of a refund that are known, by the provider's ids. Only what is final can have one.
 pub(super) async fn known_of(tx: &Tx, refund: &Refund) -> Result<Vec<String>, Fault> {
@@ -28,14 +29,11 @@ pub(super) async fn list<C: ConnectionTrait>(
     db: &C,
     account: Option<&AccountName>,
     open: bool,
-    after: Option<DiscrepancyPlace>,
+    after: Option<Place>,
     limit: u64,
 ) -> Result<Vec<Discrepancy>, Fault> {
-    let mut select = Entity::find()
-        .order_by_asc(Column::OpenedUs)
-        .order_by_asc(Column::RefundId)
-        .order_by_asc(Column::Number)
-        .limit(limit);
+    let mut select =
+        Entity::find().order_by_asc(Column::OpenedUs).order_by_asc(Column::RefundId).limit(limit);
     if let Some(account) = account {
         select = select.filter(Column::Account.eq(account.as_str()));
     }
@@ -43,16 +41,11 @@ pub(super) async fn list<C: ConnectionTrait>(
         // Literal, not bound: only so can the partial index serve.
         select = select.filter(Expr::cust("closed_us IS NULL"));
     }
-    if let Some(DiscrepancyPlace { opened, refund_id, number }) = after {
-        let same_time = Column::OpenedUs.eq(opened.micros());
-        let later_of_same = Condition::any()
-            .add(Column::RefundId.gt(refund_id.0))
-            .add(Column::RefundId.eq(refund_id.0).and(Column::Number.gt(number)));
-        select = select.filter(Column::OpenedUs.gte(opened.micros())).filter(
-            Condition::any()
-                .add(Column::OpenedUs.gt(opened.micros()))
-                .add(Condition::all().add(same_time).add(later_of_same)),
-        );
+    // One step opens one discrepancy of a refund at the most: no two share both.
+    if let Some(Place { time, id }) = after {
+        let same_time = Column::OpenedUs.eq(time.micros()).and(Column::RefundId.gt(id.0));
+        let later = Condition::any().add(Column::OpenedUs.gt(time.micros())).add(same_time);
+        select = select.filter(Column::OpenedUs.gte(time.micros())).filter(later);
     }
     let models = select.all(db).await?;
     models.into_iter().map(|model| Ok(Discrepancy::try_from(model)?)).collect()
