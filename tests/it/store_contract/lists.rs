@@ -1,6 +1,7 @@
 //! Lists: what fits, in order, page by page, and how much a page looks at.
 
 mod cases;
+mod plans;
 mod stock;
 
 use std::time::Duration;
@@ -46,7 +47,7 @@ on_every_store! {
     async fn each_filter_and_several_together_show_what_fits(db: &TestDatabase) {
         let refunds = stocked(db).await;
         let mut shown = 0;
-        for (query, fits) in alone(&refunds).into_iter().chain(together(&refunds)) {
+        for (query, _, fits) in alone(&refunds).into_iter().chain(together(&refunds)) {
             let expected = newest_first(&refunds, fits);
             for limit in [2, 100] {
                 let (listed, _) = pages(&*db.store(), &query, limit).await;

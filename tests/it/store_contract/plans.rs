@@ -7,7 +7,7 @@ use crate::support::on_every_database;
 use crate::support::samples::{identity, payment};
 
 /// What is asked, and the index that answers.
-const ASKED: &[(&str, &str)] = &[
+pub(super) const ASKED: &[(&str, &str)] = &[
     (
         "SELECT * FROM refunds WHERE due_us <= 1 AND state <> 'sending' AND account = 'a' \
          ORDER BY due_us LIMIT 5",

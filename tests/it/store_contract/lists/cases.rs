@@ -11,8 +11,8 @@ use crate::support::samples::{account, iccid, name, silent_account};
 
 const OPEN: [StateKind; 4] = [Pending, Sending, Unknown, InReview];
 
-/// A query, and by what a test knows what fits.
-type Case = (Query, Box<dyn Fn(&Refund) -> bool + Send + Sync>);
+/// A query, the index or table that it goes by, and by what a test knows what fits.
+type Case = (Query, &'static str, Box<dyn Fn(&Refund) -> bool + Send + Sync>);
 
 fn label(key: &str, value: &str) -> Label {
     Label { key: key.to_owned(), value: value.to_owned() }
@@ -60,37 +60,66 @@ fn of(refund: &Refund, account: &str) -> bool {
 pub(super) fn alone(refunds: &[Refund]) -> Vec<Case> {
     let (shop, any, some_time) = (account("shop-au"), Query::default, some_time(refunds));
     vec![
-        (any(), Box::new(|_| true)),
-        (Query { caller: desk(), ..any() }, Box::new(|r| r.caller.as_str() == "desk")),
-        (Query { account: Some(name("shop-eu")), ..any() }, Box::new(|r| of(r, "shop-eu"))),
+        (any(), "refunds_created", Box::new(|_| true)),
+        (
+            Query { caller: desk(), ..any() },
+            "refunds_caller_created",
+            Box::new(|r| r.caller.as_str() == "desk"),
+        ),
+        (
+            Query { account: Some(name("shop-eu")), ..any() },
+            "refunds_account_created",
+            Box::new(|r| of(r, "shop-eu")),
+        ),
         (
             Query { provider: Some(ProviderKind::Airalo), ..any() },
+            "refunds_created",
             Box::new(|r| r.identity.provider == ProviderKind::Airalo),
         ),
         (
             Query { order: Some(order(&shop, "2")), ..any() },
+            "refunds_order",
             Box::new(move |r| of(r, "shop-au") && of_order(r, "2")),
         ),
         (
             Query { provider_refund_id: Some("r-1".to_owned()), ..any() },
+            "refunds_provider_refund_id",
             Box::new(|r| r.state.provider_refund_id() == Some("r-1")),
         ),
         (
             Query { provider_refund_id: Some("case-1".to_owned()), ..any() },
+            "refunds_review_reference",
             Box::new(|r| r.state.kind() == InReview),
         ),
-        (Query { iccid: sim(100), ..any() }, Box::new(|r| has_sim(r, 100))),
-        (Query { states: vec![Succeeded], ..any() }, Box::new(|r| r.state.kind() == Succeeded)),
-        (Query { states: vec![Unknown], ..any() }, Box::new(|r| r.state.kind() == Unknown)),
-        (Query { states: OPEN.to_vec(), ..any() }, Box::new(is_open)),
+        (Query { iccid: sim(100), ..any() }, "refund_esims", Box::new(|r| has_sim(r, 100))),
+        (
+            Query { states: vec![Succeeded], ..any() },
+            "refunds_created",
+            Box::new(|r| r.state.kind() == Succeeded),
+        ),
+        (Query { states: vec![Unknown], ..any() }, "refunds_open", Box::new(|r| r.state.kind() == Unknown)),
+        (Query { states: OPEN.to_vec(), ..any() }, "refunds_open", Box::new(is_open)),
         (
             Query { states: vec![Failed, Pending], ..any() },
+            "refunds_created",
             Box::new(|r| matches!(r.state.kind(), Failed | Pending)),
         ),
-        (Query { created_from: Some(some_time), ..any() }, Box::new(move |r| r.create_time >= some_time)),
-        (Query { created_until: Some(some_time), ..any() }, Box::new(move |r| r.create_time < some_time)),
-        (Query { label: Some(label("ticket", "8")), ..any() }, Box::new(move |r| has(r, "ticket", "8"))),
-        (Query { label: Some(label("ticket", "9")), ..any() }, Box::new(|_| false)),
+        (
+            Query { created_from: Some(some_time), ..any() },
+            "refunds_created",
+            Box::new(move |r| r.create_time >= some_time),
+        ),
+        (
+            Query { created_until: Some(some_time), ..any() },
+            "refunds_created",
+            Box::new(move |r| r.create_time < some_time),
+        ),
+        (
+            Query { label: Some(label("ticket", "8")), ..any() },
+            "refund_labels",
+            Box::new(move |r| has(r, "ticket", "8")),
+        ),
+        (Query { label: Some(label("ticket", "9")), ..any() }, "refund_labels", Box::new(|_| false)),
     ]
 }
 
@@ -101,10 +130,12 @@ pub(super) fn together(refunds: &[Refund]) -> Vec<Case> {
     vec![
         (
             Query { caller: desk(), account: Some(name("shop-au")), states: OPEN.to_vec(), ..any() },
+            "refunds_open",
             Box::new(move |r| r.caller.as_str() == "desk" && of(r, "shop-au") && is_open(r)),
         ),
         (
             Query { provider: Some(ProviderKind::Worldline), states: vec![Pending, Sending], ..any() },
+            "refunds_open",
             Box::new(|r| {
                 r.identity.provider == ProviderKind::Worldline && matches!(r.state.kind(), Pending | Sending)
             }),
@@ -117,6 +148,7 @@ pub(super) fn together(refunds: &[Refund]) -> Vec<Case> {
                 account: Some(name("sims")),
                 ..any()
             },
+            "refund_labels",
             Box::new(move |r| {
                 has(r, "channel", "web")
                     && r.create_time >= some_time
@@ -131,13 +163,27 @@ pub(super) fn together(refunds: &[Refund]) -> Vec<Case> {
                 caller: desk(),
                 ..any()
             },
+            "refunds_order",
             Box::new(move |r| of_order(r, "0") && of(r, "shop-eu") && has(r, "ticket", "7")),
         ),
-        (Query { iccid: sim(3), label: Some(label("ticket", "7")), ..any() }, Box::new(|r| has_sim(r, 3))),
-        (Query { iccid: sim(3), label: Some(label("ticket", "8")), ..any() }, Box::new(|_| false)),
-        (Query { provider_refund_id: Some("r-2".to_owned()), iccid: sim(3), ..any() }, Box::new(|_| false)),
+        (
+            Query { iccid: sim(3), label: Some(label("ticket", "7")), ..any() },
+            "refund_esims",
+            Box::new(|r| has_sim(r, 3)),
+        ),
+        (
+            Query { iccid: sim(3), label: Some(label("ticket", "8")), ..any() },
+            "refund_esims",
+            Box::new(|_| false),
+        ),
+        (
+            Query { provider_refund_id: Some("r-2".to_owned()), iccid: sim(3), ..any() },
+            "refunds_provider_refund_id",
+            Box::new(|_| false),
+        ),
         (
             Query { order: Some(order(&shop, "1")), provider_refund_id: Some("r-2".to_owned()), ..any() },
+            "refunds_order",
             Box::new(move |r| {
                 r.state.provider_refund_id() == Some("r-2") && of_order(r, "1") && of(r, "shop-au")
             }),
