@@ -9,7 +9,7 @@ A call is a block ```sh. Right below it stands what must come of it:
 - ```text: lines that are part of the answer's lines, in this order.
 
 A read is repeated until its answer is as written or PATIENCE_S have passed; a create runs once. A call may
-use $id and $token: the last `refundId` and `resumeToken` that were answered.
+use $id, $token and $page: the last `refundId`, `resumeToken` and `nextPageToken` that were answered.
 """
 
 import json
@@ -65,7 +65,7 @@ def as_written(kind, expectation, answer):
 
 
 def remember(answer, known):
-    for name, key in (("id", "refundId"), ("token", "resumeToken")):
+    for name, key in (("id", "refundId"), ("token", "resumeToken"), ("page", "nextPageToken")):
         found = re.findall(rf'"{key}": "([^"]+)"', answer)
         if found:
             known[name] = found[-1]
