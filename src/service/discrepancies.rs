@@ -24,8 +24,8 @@ impl Service {
         caller.must_operate()?;
         let found = self.store.discrepancies(account, open, after, paging.size).await?;
         let is_full = u64::try_from(found.len()).is_ok_and(|count| count == paging.size);
-        let last = found.last().filter(|_| is_full);
-        let next = last.map(|last| list.token(Place { time: last.opened, id: last.refund_id }));
+        let end = found.last().filter(|_| is_full);
+        let next = end.map(|last| list.token(Place { time: last.opened, id: last.refund_id }));
         Ok((found, next.unwrap_or_default()))
     }
 
