@@ -7,6 +7,7 @@ pub mod command;
 mod crash;
 #[cfg(test)]
 mod providers_page;
+mod watch;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -23,11 +24,8 @@ use crate::domain::account::{Account, AccountIdentity};
 use crate::service::{Clock, Ids, Interrupt, Limits, Service, SystemClock, SystemIds};
 use crate::store::sql::{self, SqlStore};
 use crate::store::{self, Store};
-use crate::telemetry::Chain;
 use crate::{grpc, provider, telemetry};
 
-/// How often readiness and the depth of the queues are looked at.
-const WATCH_EVERY: Duration = Duration::from_secs(1);
 /// How often a stream looks for changes that no wake told of.
 const STREAM_POLL: Duration = Duration::from_secs(1);
 
@@ -304,7 +302,7 @@ impl App {
             self.drain,
         ));
         let dispatching = tokio::spawn(self.dispatcher.run(stop.clone(), self.grace));
-        let watching = tokio::spawn(watch(self.store, self.service, health, stop.clone()));
+        let watching = tokio::spawn(watch::watch(self.store, self.service, health, stop.clone()));
         let mut serving = serving;
         let ended = tokio::select! {
             () = shutdown => None,
@@ -330,34 +328,5 @@ impl App {
             None => {}
         }
         Ok(())
-    }
-}
-
-/// Keeps readiness and the depth of the queues in step with the store.
-async fn watch(
-    store: Arc<dyn Store>,
-    service: Arc<Service>,
-    health: oneshot::Receiver<grpc::Health>,
-    stop: CancellationToken,
-) {
-    let Ok(health) = health.await else { return };
-    let mut was_ready = None;
-    while !stop.is_cancelled() {
-        let looked = match store.ready().await {
-            Ok(()) => service.refresh_depths().await.map_err(|error| Chain(&error).to_string()),
-            Err(error) => Err(Chain(&error).to_string()),
-        };
-        let ready = looked.is_ok();
-        if was_ready != Some(ready) {
-            tracing::info!(ready, cause = looked.err(), "readiness");
-            if !stop.is_cancelled() {
-                health.set_serving(ready).await;
-            }
-            was_ready = Some(ready);
-        }
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = tokio::time::sleep(WATCH_EVERY) => {}
-        }
     }
 }

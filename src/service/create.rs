@@ -11,6 +11,8 @@ use crate::domain::id::{AccountName, ProviderKey, RequestId};
 use crate::domain::plan::window_objection;
 use crate::domain::refund::{NewRefund, Refund, Trace};
 
+use crate::store::Standing;
+
 use super::rules::shape_faults;
 use super::{Caller, Error, Point, Service};
 
@@ -84,13 +86,12 @@ impl Service {
         })
     }
 
-    /// Looks at the depth of every queue, for the bound that [`Service::create`] keeps.
-    pub async fn refresh_depths(&self) -> Result<(), Error> {
+    /// Looks at every queue, for the bound that [`Service::create`] keeps, and tells how each stands.
+    pub async fn refresh_depths(&self) -> Result<Vec<Standing>, Error> {
         let standings = self.store.standings().await?;
-        let fresh =
-            standings.into_iter().map(|standing| (standing.account.clone(), standing.open())).collect();
+        let fresh = standings.iter().map(|standing| (standing.account.clone(), standing.open())).collect();
         *self.depths.0.lock().unwrap_or_else(PoisonError::into_inner) = fresh;
-        Ok(())
+        Ok(standings)
     }
 
     pub(super) fn account_of(&self, caller: &Caller, name: &AccountName) -> Result<&Account, Error> {

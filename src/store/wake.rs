@@ -43,6 +43,8 @@ pub(super) struct Wakes {
     pub(super) due: bool,
     /// Events got their positions.
     pub(super) placed: bool,
+    /// Refunds on which money moved although it should not have: a person must be told.
+    pub(super) noticed: Vec<RefundId>,
 }
 
 /// Both kinds of wakes.
@@ -61,6 +63,9 @@ impl Default for Bell {
 impl Bell {
     /// Rings for what this process did. Nobody listening is fine.
     pub(super) fn ring(&self, wakes: Wakes) {
+        for id in &wakes.noticed {
+            tracing::error!(refund.id = %id, "money moved on a refund that did not succeed");
+        }
         self.ring_as(wakes, Changed::Here);
     }
 

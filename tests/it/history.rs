@@ -3,8 +3,8 @@
 
 use std::path::Path;
 
-use refunds::grpc::proto::GetRefundResponse;
 use refunds::grpc::proto::refund::State;
+use refunds::grpc::proto::{self, GetRefundResponse};
 use sea_orm::{ConnectionTrait, Database};
 
 use super::support::app::TestApp;
@@ -38,7 +38,7 @@ async fn lost_and_found(app: &TestApp) -> GetRefundResponse {
 on_every_app! {
     async fn every_state_and_round_trip_is_told_from_the_chain(app: &mut TestApp) {
         let told = lost_and_found(app).await;
-        let states: Vec<_> = told.events.iter().map(|event| event.state()).collect();
+        let states: Vec<_> = told.events.iter().map(proto::StatusEvent::state).collect();
         assert_eq!(states, [State::Pending, State::Sending, State::Unknown, State::Succeeded]);
         let kinds: Vec<_> = told.attempts.iter().map(|attempt| attempt.kind.as_str()).collect();
         assert_eq!(kinds, ["preflight", "send", "lookup"]);

@@ -81,6 +81,8 @@ impl World {
             .collect();
         let noticed = late.iter().filter(|(_, evidence)| evidence.discrepancy.is_some()).cloned();
         let told_of: Vec<_> = steps.into_iter().chain(noticed).collect();
+        let opened = told_of.iter().filter(|(_, written)| written.discrepancy.is_some());
+        wakes.noticed = opened.map(|(before, _)| before.refund.id).collect();
         let guards = self.told_guards(record, &told_of, account)?;
         let attempt = marked(record.attempt.clone(), told.contains(&Recorded::Stale));
         if let Some(AttemptRecord::End(id, _)) = &attempt

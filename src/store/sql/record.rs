@@ -51,6 +51,8 @@ pub(super) async fn record(
             }
         }
     }
+    let opened = steps.iter().chain(&late).filter(|(_, written)| written.discrepancy.is_some());
+    wakes.noticed = opened.map(|(before, _)| before.refund.id).collect();
     for (_, evidence) in &late {
         refunds::write(tx, std::slice::from_ref(evidence)).await?;
     }

@@ -55,7 +55,8 @@ impl Notice {
             bell.ring_for_anything();
         } else {
             let changed = self.changed.into_iter().collect();
-            bell.ring_for_others(Wakes { changed, due: self.due, placed: self.placed });
+            let (due, placed) = (self.due, self.placed);
+            bell.ring_for_others(Wakes { changed, due, placed, noticed: Vec::new() });
         }
     }
 
