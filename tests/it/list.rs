@@ -231,7 +231,10 @@ on_every_app! {
         // What is listed is what is read.
         let listed = list(&mut client, None, &asked(|_| ())).await.unwrap().refunds;
         for refund in listed {
-            assert_eq!(refund, app.get(&refund.refund_id).await);
+            // The place in the queue is told of one refund alone.
+            let read = app.get(&refund.refund_id).await;
+            let read = Refund { queue_place: 0, estimated_send_time: None, ..read };
+            assert_eq!(refund, read);
         }
         // An order id means nothing at an account that there is not, or that the caller may not use.
         for (token, account) in [("boss-token", "afterpay-nz"), ("desk-token", "worldline")] {
