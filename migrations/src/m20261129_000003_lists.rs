@@ -23,7 +23,7 @@ impl MigrationTrait for Migration {
 }
 
 /// Entries of metadata, and eSIMs, of all refunds: each a range of its key, newest last. Filled from the
-/// refunds that there are.
+/// refunds that there are; a program that does not know these tables yet adds none.
 const FOUND_BY: &[&str] = &[
     "
 CREATE TABLE refund_labels (
