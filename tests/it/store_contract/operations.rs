@@ -1,5 +1,6 @@
 //! The statements of `docs/operations.md` run as they stand there, and tell what the page says of them.
 
+use refunds::domain::admission::Amendment;
 use refunds::domain::id::RefundId;
 use refunds::domain::plan::Jitter;
 use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Statement};
@@ -87,8 +88,7 @@ on_every_database! {
         assert_eq!(names, ["company"]);
         assert_eq!(told(db, "When the next call of a rate budget").await.len(), 1);
 
-        let resume = statement("Only when nothing that waits").replace("<account>", "company");
-        assert_eq!(db.execute(&resume).await.unwrap(), 1);
+        store.amend(&company.identity, &Amendment::Resume { key_heeded: false }).await.unwrap();
         assert!(told(db, "Accounts that hold up").await.is_empty());
     }
 }
