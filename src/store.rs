@@ -110,6 +110,15 @@ pub struct Matching {
     pub looked_to: i64,
 }
 
+/// Open refunds that match a filter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenPage {
+    /// By id.
+    pub refunds: Vec<Refund>,
+    /// The last that was looked at; `None` if there was none: this is the end.
+    pub looked_to: Option<RefundId>,
+}
+
 /// The positions that are given and kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Positions {
@@ -218,13 +227,14 @@ pub trait Store: Send + Sync + 'static {
     /// next `limit` positions, whatever of them matches.
     async fn events_matching(&self, filter: &EventFilter, position: i64, limit: u64) -> Result<Matching>;
 
-    /// Refunds that match and are not final, by id, after one, at most `limit`.
+    /// Refunds that match and are not final, by id, after one: of the next `limit` that are not final, whatever of
+    /// them matches.
     async fn open_refunds(
         &self,
         filter: &EventFilter,
         after: Option<RefundId>,
         limit: u64,
-    ) -> Result<Vec<Refund>>;
+    ) -> Result<OpenPage>;
 
     /// Which positions there are.
     async fn positions(&self) -> Result<Positions>;

@@ -1,7 +1,7 @@
 //! Events: one per change of state, in per-refund order from 1. What a stream tells and history keeps.
 
 use super::id::{AccountName, CallerName, RefundId};
-use super::refund::{Failure, StateKind, Success};
+use super::refund::{Failure, Refund, StateKind, Success};
 use super::timestamp::Timestamp;
 
 /// Who did it, and in which trace.
@@ -43,6 +43,11 @@ pub struct EventFilter {
 
 impl EventFilter {
     /// Whether a refund matches.
+    pub fn takes_refund(&self, refund: &Refund) -> bool {
+        self.takes(&refund.caller, &refund.identity.name, refund.order_key().as_deref())
+    }
+
+    /// The same, by what tells it.
     pub fn takes(&self, caller: &CallerName, account: &AccountName, order_key: Option<&str>) -> bool {
         !self.nothing
             && self.caller.as_ref().is_none_or(|asked| asked == caller)

@@ -18,8 +18,8 @@ use tokio::sync::broadcast;
 use super::row::GuardKey;
 use super::wake::{Bell, Wakes};
 use super::{
-    Begun, Chain, Changed, ClaimAsk, Claimed, Closed, Lease, Matching, Page, Positions, Record, Recorded,
-    Recovery, Result, RuledAs, Standing, Store, TimeSource,
+    Begun, Chain, Changed, ClaimAsk, Claimed, Closed, Lease, Matching, OpenPage, Page, Positions, Record,
+    Recorded, Recovery, Result, RuledAs, Standing, Store, TimeSource,
 };
 use crate::domain::account::{Account, AccountIdentity};
 use crate::domain::admission::{AccountState, Amendment, Rate};
@@ -180,7 +180,7 @@ impl Store for MemoryStore {
         filter: &EventFilter,
         after: Option<RefundId>,
         limit: u64,
-    ) -> Result<Vec<Refund>> {
+    ) -> Result<OpenPage> {
         Ok(self.world().open_refunds(filter, after, usize::try_from(limit).unwrap_or(usize::MAX)))
     }
 

@@ -39,8 +39,8 @@ use tokio::sync::broadcast;
 use super::row::GuardKey;
 use super::wake::{Bell, Wakes};
 use super::{
-    Begun, Chain, Changed, ClaimAsk, Claimed, Closed, Error, Lease, Matching, Page, Positions, Record,
-    Recorded, Recovery, Result, RuledAs, Standing, Store, TimeSource,
+    Begun, Chain, Changed, ClaimAsk, Claimed, Closed, Error, Lease, Matching, OpenPage, Page, Positions,
+    Record, Recorded, Recovery, Result, RuledAs, Standing, Store, TimeSource,
 };
 use crate::domain::account::{Account, AccountIdentity};
 use crate::domain::admission::{AccountState, Amendment, Rate};
@@ -262,7 +262,7 @@ impl Store for SqlStore {
         filter: &EventFilter,
         after: Option<RefundId>,
         limit: u64,
-    ) -> Result<Vec<Refund>> {
+    ) -> Result<OpenPage> {
         reading!(self, "reading open refunds", |db| watched::open_refunds(db, filter, after, limit))
     }
 

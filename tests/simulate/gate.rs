@@ -19,8 +19,8 @@ use refunds::domain::refund::{NewRefund, Refund};
 use refunds::domain::ruling::Ruling;
 use refunds::domain::timestamp::Timestamp;
 use refunds::store::{
-    Begun, Chain, Changed, ClaimAsk, Claimed, Closed, Error, Lease, Matching, Page, Positions, Record,
-    Recorded, Recovery, Result, RuledAs, Standing, Store,
+    Begun, Chain, Changed, ClaimAsk, Claimed, Closed, Error, Lease, Matching, OpenPage, Page, Positions,
+    Record, Recorded, Recovery, Result, RuledAs, Standing, Store,
 };
 use tokio::sync::broadcast;
 use tokio::time::sleep;
@@ -265,7 +265,7 @@ impl Store for Gate {
         filter: &EventFilter,
         after: Option<RefundId>,
         limit: u64,
-    ) -> Result<Vec<Refund>> {
+    ) -> Result<OpenPage> {
         let step = self.replica.world.store.open_refunds(filter, after, limit);
         self.step("open_refunds", PLAIN, step, |_| {}).await
     }

@@ -14,10 +14,10 @@ use crate::domain::id::{OrderId, RefundId};
 use crate::domain::money::Money;
 use crate::store::Changed;
 
-use super::{BUFFER_SIZE, Gone, PAGE_SIZE, Start, Token, WatchItem, Watched, wrong_token};
+use super::{BUFFER_SIZE, Gone, Start, Token, WatchItem, Watched, wrong_token};
 use crate::service::{Caller, Error, FieldFault, Service};
 
-/// Positions that are looked through at once, whatever of them matches.
+/// Positions, and open refunds, that are looked through at once, whatever of them matches.
 const WINDOW: u64 = 500;
 
 /// A stream of a filter at work.
@@ -164,16 +164,17 @@ impl Watcher {
     /// kept before, and is told afterwards.
     async fn tell_snapshot(&mut self, mut after: Option<RefundId>) -> Result<(), End> {
         loop {
-            let page = self.service.store.open_refunds(&self.filter, after, PAGE_SIZE).await?;
-            if page.is_empty() {
+            let page = self.service.store.open_refunds(&self.filter, after, WINDOW).await?;
+            let Some(looked_to) = page.looked_to else {
                 return Ok(self.send(WatchItem::SnapshotEnd, None, None).await?);
-            }
-            for refund in page {
-                after = Some(refund.id);
+            };
+            for refund in page.refunds {
+                let id = refund.id;
                 self.told.insert(refund.id, refund.sequence);
                 let amount = refund.content.payment().map(|payment| payment.amount);
-                self.send(WatchItem::Snapshot(Box::new(refund)), amount, after).await?;
+                self.send(WatchItem::Snapshot(Box::new(refund)), amount, Some(id)).await?;
             }
+            after = Some(looked_to);
         }
     }
 

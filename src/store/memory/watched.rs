@@ -5,7 +5,7 @@ use crate::domain::event::{Event, EventFilter};
 use crate::domain::id::RefundId;
 use crate::domain::money::Money;
 use crate::domain::refund::Refund;
-use crate::store::{Matching, Positions};
+use crate::store::{Matching, OpenPage, Positions};
 
 impl World {
     pub(super) fn events_matching(&self, filter: &EventFilter, position: i64, limit: usize) -> Matching {
@@ -13,7 +13,7 @@ impl World {
         let looked_to = events.last().and_then(|event| event.position).unwrap_or(position);
         let matching = events.into_iter().filter_map(|event| {
             let refund = &self.rows.get(&event.refund_id)?.refund;
-            takes(filter, refund).then(|| (event.clone(), amount_of(refund)))
+            filter.takes_refund(refund).then(|| (event.clone(), amount_of(refund)))
         });
         Matching { events: matching.collect(), looked_to }
     }
@@ -23,20 +23,19 @@ impl World {
         filter: &EventFilter,
         after: Option<RefundId>,
         limit: usize,
-    ) -> Vec<Refund> {
+    ) -> OpenPage {
         let rows = self.rows.values().filter(|row| after.is_none_or(|after| row.refund.id > after));
-        let open = rows.filter(|row| row.due.is_some() && takes(filter, &row.refund));
-        open.take(limit).map(|row| row.refund.clone()).collect()
+        let open: Vec<&Refund> =
+            rows.filter(|row| row.due.is_some()).take(limit).map(|row| &row.refund).collect();
+        let looked_to = open.last().map(|refund| refund.id);
+        let matching = open.into_iter().filter(|refund| filter.takes_refund(refund));
+        OpenPage { refunds: matching.cloned().collect(), looked_to }
     }
 
     pub(super) fn positions(&self) -> Positions {
         let last = self.last_position();
         Positions { first: (last > 0).then_some(1), last }
     }
-}
-
-fn takes(filter: &EventFilter, refund: &Refund) -> bool {
-    filter.takes(&refund.caller, &refund.identity.name, refund.order_key().as_deref())
 }
 
 fn amount_of(refund: &Refund) -> Option<Money> {

@@ -16,7 +16,7 @@ pub(super) const ASKED: &[(&str, &str)] = &[
     (
         "SELECT * FROM refunds WHERE due_us <= 1 AND state = 'pending' AND account = 'a' \
          ORDER BY created_us, id LIMIT 50",
-        "refunds_pending",
+        "refunds_pending refunds_due",
     ),
     (
         "SELECT * FROM refunds WHERE due_us <= 1 AND state = 'pending' AND send_before_us <= 1 \
@@ -48,6 +48,30 @@ pub(super) const ASKED: &[(&str, &str)] = &[
          AND wait = 'order' AND state = 'pending'",
         "refunds_order_waiting",
     ),
+    (
+        "SELECT * FROM refunds WHERE account = 'a' AND follow_us <= 1 ORDER BY follow_us LIMIT 5",
+        "refunds_follow",
+    ),
+    (
+        "SELECT COUNT(*) FROM refunds WHERE account IN ('a', 'b') AND state = 'pending' AND created_us <= 1 \
+         AND (created_us < 1 OR created_us = 1 AND send_before_us < 1)",
+        "refunds_pending",
+    ),
+    (
+        "SELECT * FROM refunds WHERE due_us IS NOT NULL AND id > '00000000-0000-7000-8000-000000000000' \
+         ORDER BY id LIMIT 100",
+        "refunds_open_by_id",
+    ),
+    (
+        "SELECT id FROM refunds WHERE retry_of = '00000000-0000-7000-8000-000000000000' \
+         ORDER BY created_us, id",
+        "refunds_retry_of",
+    ),
+    (
+        "SELECT * FROM history WHERE refund_id = '00000000-0000-7000-8000-000000000000' ORDER BY number",
+        "history_pkey sqlite_autoindex_history_1",
+    ),
+    ("SELECT * FROM events WHERE position > 1 ORDER BY position LIMIT 500", "events_position"),
     ("SELECT id FROM events WHERE position IS NULL ORDER BY id LIMIT 5", "events_to_be_placed"),
 ];
 
