@@ -1,6 +1,7 @@
 //! The end: the callers' book, the database and the sandbox's ledger tell the same story.
 
 mod evidence;
+mod histories;
 mod laws;
 
 use std::sync::Arc;
@@ -65,6 +66,7 @@ pub(crate) async fn judge(world: &Arc<World>) {
     evidence.nothing_is_over(world);
     evidence.nothing_is_stuck(world).await;
     evidence.every_change_is_told(world).await;
+    histories::judge(world).await;
     world.reader.compare(&read_before, &evidence.tables.events, world).await;
 }
 

@@ -1,6 +1,7 @@
 //! Several whole services on one PostgreSQL: a stream of one tells what another did, and work that one has no
 //! room for is done by another at once.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -10,7 +11,9 @@ use refunds::config::Config;
 use refunds::domain::refund::StateKind;
 use refunds::grpc::proto::refund::State;
 use refunds::grpc::proto::refund_service_client::RefundServiceClient;
-use refunds::grpc::proto::{GetRefundRequest, StreamRefundStatusRequest};
+use refunds::grpc::proto::stream_refund_status_request::Target;
+use refunds::grpc::proto::stream_refund_status_response::Message;
+use refunds::grpc::proto::{GetRefundRequest, StreamFilter, StreamRefundStatusRequest};
 use refunds::service::{Interrupt, Point};
 use refunds::store::sql::{Options, SqlStore};
 use refunds::store::{Changed, Store};
@@ -221,6 +224,42 @@ async fn streams_tell_all(three: &Three, orders: &[&str], disturb: impl AsyncFn(
 async fn a_stream_tells_what_another_replica_did_and_its_token_goes_on_at_a_third() {
     let Some(three) = Three::start(|_| ()).await else { return };
     streams_tell_all(&three, &["9941001", "9941002", "9941003", "9941004"], async || ()).await;
+    three.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_filter_goes_on_at_another_replica_after_each_message() {
+    let Some(three) = Three::start(|_| ()).await else { return };
+    let orders = ["9941001", "9941002", "1003"];
+    let mut left = Vec::new();
+    for order in orders {
+        let id = three.held(order).await;
+        left.extend([2, 3].map(|sequence| (id.clone(), sequence)));
+    }
+    let target = Some(Target::Filter(StreamFilter::default()));
+    let asked = StreamRefundStatusRequest { target, ..StreamRefundStatusRequest::default() };
+    let mut stream = three.a.stream(asked.clone()).await;
+    three.let_go();
+    let mut told: BTreeMap<String, Vec<i64>> = BTreeMap::new();
+    let replicas = [&three.c, &three.b, &three.a];
+    for turn in 0.. {
+        if left.is_empty() {
+            break;
+        }
+        let message = timeout(PATIENCE, stream.message()).await.unwrap().unwrap().unwrap();
+        if let Some(Message::Status(change)) = message.message {
+            let sequence = change.event.unwrap().sequence;
+            left.retain(|wanted| *wanted != (change.refund_id.clone(), sequence));
+            told.entry(change.refund_id).or_default().push(sequence);
+        }
+        let resumed = StreamRefundStatusRequest { resume_token: message.resume_token, ..asked.clone() };
+        stream = replicas[turn % 3].stream(resumed).await;
+    }
+    for (id, sequences) in told {
+        // What the snapshot showed may come once more after it was left.
+        let news: Vec<i64> = sequences.into_iter().skip_while(|sequence| *sequence == 1).collect();
+        assert!(news.is_sorted_by(|a, b| a + 1 == *b) && news[0] == 2, "{id}: {news:?}");
+    }
     three.finish().await;
 }
 

@@ -100,7 +100,7 @@ mod tests {
 
     fn changed(count: usize) -> Notice {
         let mut notice = Notice::default();
-        notice.add(&Wakes { changed: refunds(count), due: true, placed: false });
+        notice.add(&Wakes { changed: refunds(count), due: true, placed: false, ..Wakes::default() });
         notice
     }
 
@@ -126,14 +126,14 @@ mod tests {
     fn more_than_can_be_told_one_by_one_is_anything() {
         let mut notice = changed(CHANGED_MAX + 1);
         assert_eq!(notice.payloads("t"), ["t da"]);
-        notice.add(&Wakes { changed: refunds(1), due: false, placed: false });
+        notice.add(&Wakes { changed: refunds(1), due: false, placed: false, ..Wakes::default() });
         assert_eq!(notice.payloads("t"), ["t da"]);
     }
 
     #[test]
     fn changes_of_one_moment_share_a_notice() {
         let mut notice = changed(2);
-        notice.add(&Wakes { changed: refunds(3), due: false, placed: true });
+        notice.add(&Wakes { changed: refunds(3), due: false, placed: true, ..Wakes::default() });
         assert_eq!(notice.payloads("t").len(), 1);
         let (_, heard) =
             Notice::parse(&notice.payloads("t").concat()).map(|(t, n)| (t.to_owned(), n)).unwrap();
