@@ -15,6 +15,8 @@ mod budgets;
 #[cfg(test)]
 mod calling;
 #[cfg(test)]
+mod cancel;
+#[cfg(test)]
 mod commands;
 #[cfg(test)]
 mod connection_age;

@@ -7,6 +7,7 @@ pub(crate) mod clock;
 pub(crate) mod collector;
 pub(crate) mod database;
 pub(crate) mod own_server;
+pub(crate) mod people;
 pub(crate) mod postgres;
 pub(crate) mod process;
 pub(crate) mod proxy;
