@@ -90,8 +90,8 @@ pub enum Objection {
     NoLookup,
 }
 
-/// Decides. `account` is that of the refund as configured, if it still is; `last` the last decision on
-/// record.
+/// Decides. `account` is that of the refund as configured, if it still is; `last` the last decision of this
+/// kind on record.
 ///
 /// # Errors
 /// Why not: nothing changes then.
@@ -226,6 +226,18 @@ fn checked(refund: &Refund, lookup: bool, now: Timestamp) -> Result<Refund, Obje
 }
 
 impl Ruling {
+    /// The last decision of its kind, of those on record: what the same ruling would have left.
+    pub fn last_of_its_kind(&self, decisions: Vec<Decision>) -> Option<Decision> {
+        let kind = match &self.action {
+            Action::Resolve(_) => DecisionKind::Resolve,
+            Action::Retried(_) => DecisionKind::Retry,
+            Action::Check => DecisionKind::Check,
+            // A matter of the state alone.
+            Action::Cancel => return None,
+        };
+        decisions.into_iter().rfind(|decision| decision.kind == kind)
+    }
+
     /// What goes on record of it.
     fn decision(&self, now: Timestamp) -> Decision {
         let of_kind = |kind| Decision {

@@ -16,6 +16,7 @@ mod parts;
 mod plans;
 mod recover;
 mod reopen;
+mod rulings;
 mod steps;
 
 use std::time::Duration;

@@ -30,7 +30,7 @@ pub(super) async fn rule(
         Action::Cancel | Action::Check => None,
         Action::Resolve(_) | Action::Retried(_) => {
             let entries = opened(id, histories::sealed_of(&tx.conn, id).await?)?;
-            History::of(entries).decisions.pop()
+            ruling.last_of_its_kind(History::of(entries).decisions)
         }
     };
     let now = tx.now().await?;
