@@ -104,7 +104,7 @@ pub struct MemberRows<'a> {
     pub sight: Option<&'a Sight>,
     /// Its order's guard.
     pub guard: Option<&'a Guard>,
-    /// The sum of our own refunds of the order, open or succeeded, that the sight lists.
+    /// The sum of what our own refunds of the order hold and the sight lists.
     pub own_seen_minor: i64,
     /// How other refunds of the order stand. Asked only where it matters: see
     /// [`Capabilities::echoes_key`](super::account::Capabilities).

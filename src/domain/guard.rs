@@ -111,8 +111,8 @@ impl Guard {
     }
 
     /// The guard after the provider showed the order. Its figures beat a caller's. `own_seen_minor` is the
-    /// sum of our own refunds, open or succeeded, that this very snapshot lists: what is refunded beyond them
-    /// was done elsewhere.
+    /// sum of what our own refunds hold and this very snapshot lists: what is refunded beyond that was done
+    /// elsewhere.
     #[must_use]
     pub fn observe(&self, snapshot: &OrderSnapshot, own_seen_minor: i64) -> Self {
         Self {

@@ -92,7 +92,7 @@ impl World {
                 .key
                 .as_ref()
                 .zip(order)
-                .map_or(0, |(key, order)| own_seen_minor(order, self.own_refunds(key, &[]))),
+                .map_or(0, |(key, order)| own_seen_minor(order, self.refunds_of(key, &[]))),
             others: member.others.as_read(),
         }
     }

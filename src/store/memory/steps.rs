@@ -189,20 +189,13 @@ impl World {
         }
         if let Some(snapshot) = &record.snapshot {
             for (key, guard) in &mut guards {
-                let own = self.own_refunds(key, steps);
+                let own = self.refunds_of(key, steps);
                 if !figures_are_unclear(account, own.iter().copied()) {
                     *guard = guard.observe(snapshot, own_seen_minor(snapshot, own));
                 }
             }
         }
         Ok(guards)
-    }
-
-    /// Our own refunds of an order that are open or succeeded, as they will be after some steps.
-    pub(super) fn own_refunds<'a>(&'a self, key: &GuardKey, steps: &'a [(Row, Written)]) -> Vec<&'a Refund> {
-        let mut own = self.refunds_of(key, steps);
-        own.retain(|refund| refund.lives());
-        own
     }
 
     /// All our refunds of an order, as they will be after some steps.

@@ -9,8 +9,8 @@ use crate::domain::refund::{Refund, State, StateKind, Wait};
 use crate::domain::sight::OrderSnapshot;
 use crate::domain::timestamp::Timestamp;
 
-/// The sum of our own refunds that a snapshot lists. No refund's entries count for more than it holds: what
-/// was effected beyond that is not ours to claim.
+/// The sum of our own refunds that a snapshot lists, whatever became of them. No refund's entries count for
+/// more than it holds: what was effected beyond that is not ours to claim.
 pub(in crate::store) fn own_seen_minor<'a>(
     snapshot: &OrderSnapshot,
     own: impl IntoIterator<Item = &'a Refund>,

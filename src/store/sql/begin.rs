@@ -110,7 +110,7 @@ async fn look_at_order(
     };
     let order = member.sight.and_then(Sight::order);
     if let Some(snapshot) = order.filter(|order| !order.refunds.is_empty()) {
-        member.own_seen_minor = own_seen_minor(snapshot, &guards::own_refunds(tx, key).await?);
+        member.own_seen_minor = own_seen_minor(snapshot, &guards::refunds_of(tx, key).await?);
     }
     if !account.capabilities.echoes_key {
         let refunds = guards::refunds_of(tx, key).await?;

@@ -121,13 +121,6 @@ fn of_order(key: &GuardKey) -> Condition {
         .add(refund::Column::OrderKey.eq(&key.order_key))
 }
 
-/// Our own refunds of an order that are open or succeeded.
-pub(super) async fn own_refunds(tx: &Tx, key: &GuardKey) -> Result<Vec<Refund>, Fault> {
-    let mut own = refunds_of(tx, key).await?;
-    own.retain(Refund::lives);
-    Ok(own)
-}
-
 /// All our refunds of an order. Its guard is locked, so that the answer holds until the end of the
 /// transaction.
 pub(super) async fn refunds_of(tx: &Tx, key: &GuardKey) -> Result<Vec<Refund>, Fault> {

@@ -15,7 +15,6 @@ use crate::domain::account::Account;
 use crate::domain::answer::{Signal, quiet_of_looks};
 use crate::domain::attempt::AttemptEnd;
 use crate::domain::id::AttemptId;
-use crate::domain::refund::Refund;
 use crate::domain::timestamp::Timestamp;
 use crate::store::row::{
     EsimKey, GuardKey, Row, Stepped, Written, figures_are_unclear, frees_order, marked, next_slot,
@@ -114,11 +113,10 @@ async fn tell_guards(
         for key in keys {
             let all = guards::refunds_of(tx, &key).await?;
             guards::follow_listed(tx, snapshot, &all, now).await?;
-            let own: Vec<_> = all.into_iter().filter(Refund::lives).collect();
-            if figures_are_unclear(account, &own) {
+            if figures_are_unclear(account, &all) {
                 continue;
             }
-            let own = own_seen_minor(snapshot, &own);
+            let own = own_seen_minor(snapshot, &all);
             if let Some(guard) = guards.get(&key) {
                 let guard = guard.observe(snapshot, own);
                 guards.set(key, guard);

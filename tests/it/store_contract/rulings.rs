@@ -356,6 +356,8 @@ on_every_store! {
             record.snapshot = Some(snapshot(100, refunded, listed));
             let after = apply(&*store, record, &account).await;
             assert_eq!((after.freed, after.state.kind()), (freed, StateKind::Reversed));
+            let guard = store.guard(&account.identity, "1").await.unwrap().unwrap();
+            assert_eq!(guard.external_minor, 0, "what is held is not counted as another's too");
         }
         let guard = store.guard(&account.identity, "1").await.unwrap().unwrap();
         assert_eq!((guard.own_minor, guard.remaining_minor()), (0, Some(100)));
