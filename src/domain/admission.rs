@@ -187,8 +187,10 @@ impl AccountState {
         now: Timestamp,
     ) -> Result<Admitted, NotNow> {
         if self.is_paused(now) {
+            // Not until its end: it may be ended early, and what is in doubt is looked up meanwhile.
             let until = self.paused.as_ref().and_then(|p| p.until);
-            let delay = until.map_or(policy.probe_base, |until| until.since(now));
+            let left = until.map_or(policy.probe_base, |until| until.since(now));
+            let delay = left.min(policy.probe_base);
             return Err(NotNow { wait: Wait::AccountPaused, delay });
         }
         if !ask.probe {

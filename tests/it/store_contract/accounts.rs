@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use refunds::domain::admission::Rate;
+use refunds::domain::admission::{Amendment, Pause, Rate};
 use refunds::domain::answer::{BlockCause, Signal};
 use refunds::domain::attempt::AttemptKind;
 use refunds::domain::refund::{Change, StateKind, Wait};
@@ -109,6 +109,37 @@ on_every_store! {
         assert_eq!(taken.len(), 1);
         assert!(taken[0].taken_over && !taken[0].probe);
         assert_eq!(taken[0].members[0].refund.state.kind(), StateKind::Sending);
+    }
+
+    async fn who_was_caught_by_a_pause_goes_soon_after_it_is_ended(db: &TestDatabase) {
+        let store = db.store();
+        let account = account("shop-au");
+        let until = Some(db.clock.now().plus(Duration::from_hours(24)));
+        let pause = Pause { by: "ann".to_owned(), note: "moving".to_owned(), until };
+        let unsent = accept(&*store, payment(&account.identity, "1", 100)).await;
+        let lease = claim_one(&*store, &account).await;
+        let in_doubt = accept(&*store, payment(&account.identity, "2", 100)).await;
+        let doubted = claim_one(&*store, &account).await;
+        let attempt = begin(&*store, &doubted, &account).await;
+        let unanswered = Change::Unanswered { delay: Duration::ZERO, overdue_after: LEASE };
+        apply(&*store, outcome(db, &account, &doubted, attempt, unanswered), &account).await;
+        let doubted = claim_one(&*store, &account).await;
+        let state = store.amend(&account.identity, &Amendment::Pause(pause.clone())).await.unwrap();
+        assert_eq!(state.paused, Some(pause));
+        for (lease, kind) in [(lease, AttemptKind::Send), (doubted, AttemptKind::Resend)] {
+            let begun = begin_one(&*store, &lease, &intent(kind), &account).await.unwrap();
+            let Begun::Stay(waiting) = begun else { panic!("{begun:?}") };
+            assert_eq!(waiting.state.wait(), Some(Wait::AccountPaused));
+        }
+        // What is in doubt is looked up all the same, what was never sent waits.
+        db.clock.advance(account.admission.probe_base);
+        let lease = claim_one(&*store, &account).await;
+        assert_eq!(lease.refund_id, in_doubt.id);
+        let mut wakes = store.due_work();
+        let resume = Amendment::Resume { key_heeded: false };
+        assert_eq!(store.amend(&account.identity, &resume).await.unwrap().paused, None);
+        wakes.try_recv().unwrap();
+        assert_eq!(claim_one(&*store, &account).await.refund_id, unsent.id);
     }
 
     async fn a_block_keeps_an_intent_from_being_sent(db: &TestDatabase) {
