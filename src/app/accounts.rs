@@ -63,9 +63,10 @@ fn described(
     let window = capabilities.resend_window.unwrap_or_default();
     let connect = millis(account.timeouts.connect_ms);
     let rate = send_rate(account, connect);
+    let refund_window = account.refund_window_days.map(|days| Duration::from_hours(u64::from(days) * 24));
     Account {
         identity,
-        capabilities,
+        capabilities: Capabilities { refund_window, ..capabilities },
         concurrency_max: usize::try_from(account.concurrency_max).unwrap_or(usize::MAX),
         queue_max: u64::from(account.queue_max),
         schedule: Schedule {
