@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tonic::{Request, Response, Status};
 
 use crate::domain::id::AccountName;
-use crate::service::{Caller, Service};
+use crate::service::{Caller, Error, Service};
 use crate::telemetry::spans;
 
 use super::auth::{actor, caller, trace};
@@ -36,6 +36,10 @@ impl Handler {
         let resolved = self.service.resolve(caller, resolution, actor(caller)).await;
         resolved.map(write::refund).map_err(status::of)
     }
+}
+
+fn may_operate(caller: &Caller) -> Result<(), Status> {
+    if caller.operate { Ok(()) } else { Err(status::of(Error::RightMissing("operate"))) }
 }
 
 #[tonic::async_trait]
@@ -69,10 +73,8 @@ impl OperatorService for Handler {
     ) -> Result<Response<proto::BatchResolveRefundsResponse>, Status> {
         use proto::batch_resolve_result::Result as Wire;
         let caller = caller(&request)?;
-        if !caller.operate {
-            return Err(status::of(crate::service::Error::RightMissing("operate")));
-        }
         let requests = operator::batch(request.into_inner()).map_err(|f| status::invalid(&f))?;
+        may_operate(&caller)?;
         let mut results = Vec::with_capacity(requests.len());
         for request in requests {
             let refund_id = request.refund_id.clone();

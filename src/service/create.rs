@@ -102,7 +102,7 @@ impl Service {
     }
 
     /// The rules of the account: shape, currency, window, queue.
-    async fn check(&self, account: &Account, content: &Content) -> Result<(), Error> {
+    pub(super) async fn check(&self, account: &Account, content: &Content) -> Result<(), Error> {
         let now = self.store.now().await?;
         let faults = shape_faults(account, content, now);
         if !faults.is_empty() {

@@ -87,31 +87,28 @@ impl Service {
     pub async fn retry(&self, caller: &Caller, retry: Retry, actor: Actor) -> Result<Created, Error> {
         let first = self.operated(caller, retry.refund_id).await?;
         if let Some(existing) = self.store.find_by_request(&caller.name, &retry.request_id).await? {
-            // By what it tries again alone: how much that is may have changed by its own success.
+            // By what was said alone: how much the rest is may have changed by its own success.
             let mut content = existing.content.clone();
             content.retry_of = Some(retry.refund_id);
+            if let (Target::Payment(payment), Some(amount)) = (&mut content.target, retry.amount) {
+                payment.amount = amount;
+            }
             return replay(existing, &content);
         }
-        let first = match (&first.state, retry.evidence.clone()) {
-            (State::Unknown { .. }, None) => {
-                let rule = "the refund is UNKNOWN: say what shows that nothing was effected";
-                return Err(Error::Invalid(vec![FieldFault::new("evidence", rule)]));
-            }
-            (State::Unknown { .. }, evidence @ Some(_)) => {
-                let failed = Action::Resolve(Outcome::Failed);
-                self.rule(first.id, failed, actor.clone(), evidence, Some(retry.note.clone())).await?
-            }
-            (_decided, _) => first,
-        };
-        let target = failed_part(&first, retry.amount)?;
         let content = Content {
-            target,
+            target: what_to_retry(&first, &retry)?,
             not_before: None,
             send_before: None,
             expected_remaining: None,
             retry_of: Some(first.id),
             ..first.content.clone()
         };
+        if first.state.kind() == StateKind::Unknown {
+            // What would be refused for its form or its age decides nothing.
+            self.check(self.account_of(caller, &content.account)?, &content).await?;
+            let (failed, note) = (Action::Resolve(Outcome::Failed), Some(retry.note.clone()));
+            self.rule(first.id, failed, actor.clone(), retry.evidence.clone(), note).await?;
+        }
         let wish = Wish { request_id: retry.request_id, content, trace: retry.trace };
         let created = self.accept(caller, wish).await?;
         let note = Action::Retried(created.refund.id);
@@ -189,31 +186,39 @@ fn no_part() -> FieldFault {
     FieldFault::new("amount_succeeded", rule)
 }
 
-/// What of a refund did not go back: all of one that failed, was canceled or taken back, the rest of one that
-/// succeeded in part.
-fn failed_part(refund: &Refund, amount: Option<Money>) -> Result<Target, Error> {
-    let state = refund.state.kind();
+/// What of a refund did not go back: all of one that failed, was canceled or taken back, or that is in doubt
+/// and of which the evidence shows it; the rest of one that succeeded in part.
+fn what_to_retry(refund: &Refund, retry: &Retry) -> Result<Target, Error> {
+    let (state, mut faults) = (refund.state.kind(), Vec::new());
     match state {
         StateKind::Failed | StateKind::Canceled | StateKind::PartiallySucceeded | StateKind::Reversed => {}
-        StateKind::Pending
-        | StateKind::Sending
-        | StateKind::Unknown
-        | StateKind::InReview
-        | StateKind::Succeeded => return Err(Error::StateForbids { state, what: "tried again" }),
-    }
-    match &refund.content.target {
-        Target::Payment(payment) => failed_payment(refund, payment, amount).map(Target::Payment),
-        Target::Esims(iccids) => {
-            if amount.is_some() {
-                let fault = FieldFault::new("amount", "eSIMs have no amount: leave it unset");
-                return Err(Error::Invalid(vec![fault]));
+        StateKind::Unknown => {
+            if retry.evidence.is_none() {
+                let rule = "the refund is UNKNOWN: say what shows that nothing was effected";
+                faults.push(FieldFault::new("evidence", rule));
             }
-            failed_esims(refund, iccids).map(Target::Esims)
+        }
+        StateKind::Pending | StateKind::Sending | StateKind::InReview | StateKind::Succeeded => {
+            return Err(Error::StateForbids { state, what: "tried again" });
+        }
+    }
+    let target = match &refund.content.target {
+        Target::Payment(payment) => failed_payment(refund, payment, retry.amount).map(Target::Payment),
+        Target::Esims(_) if retry.amount.is_some() => {
+            Err(FieldFault::new("amount", "eSIMs have no amount: leave it unset"))
+        }
+        Target::Esims(iccids) => Ok(Target::Esims(failed_esims(refund, iccids)?)),
+    };
+    match target {
+        Ok(target) if faults.is_empty() => Ok(target),
+        told => {
+            faults.extend(told.err());
+            Err(Error::Invalid(faults))
         }
     }
 }
 
-fn failed_payment(refund: &Refund, payment: &Payment, amount: Option<Money>) -> Result<Payment, Error> {
+fn failed_payment(refund: &Refund, payment: &Payment, amount: Option<Money>) -> Result<Payment, FieldFault> {
     let went_back = match &refund.state {
         State::PartiallySucceeded(success) => success.amount_minor.unwrap_or(0),
         _nothing_did => 0,
@@ -225,7 +230,7 @@ fn failed_payment(refund: &Refund, payment: &Payment, amount: Option<Money>) -> 
         Some(amount) if amount.currency() == currency && (1..=most_minor).contains(&amount.minor()) => amount,
         Some(_) | None => {
             let rule = format!("must be 1 to {most_minor} minor units of {currency}: what did not go back");
-            return Err(Error::Invalid(vec![FieldFault::new("amount", rule)]));
+            return Err(FieldFault::new("amount", rule));
         }
     };
     Ok(Payment { amount, ..payment.clone() })

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use refunds::config::dev::OPERATOR_TOKEN;
 use refunds::grpc::proto::refund::State;
-use refunds::grpc::proto::{CancelRefundRequest, CreateRefundRequest, Money, Outcome, Refund, Wait};
+use refunds::grpc::proto::{CreateRefundRequest, Money, Outcome, Refund, Wait};
 use serde_json::json;
 use tonic::{Code, Status};
 
@@ -163,9 +163,7 @@ on_every_app! {
 
         let ours = app.accepted(held(app, request("x2", "1002", 1_000))).await;
         for id in [&theirs.refund_id, &ours.refund_id] {
-            let by_operator = with_token(CancelRefundRequest { refund_id: id.clone() }, OPERATOR_TOKEN);
-            let canceled = client.cancel_refund(by_operator).await.unwrap().into_inner().refund.unwrap();
-            assert_eq!(canceled.state(), State::Canceled);
+            assert_eq!(app.cancel_as_operator(id).await.state(), State::Canceled);
         }
         let last = app.full(&ours.refund_id).await.events.pop().unwrap();
         assert_eq!((last.state(), last.actor.as_str()), (State::Canceled, "operator"));

@@ -37,6 +37,8 @@ mod list;
 #[cfg(test)]
 mod overdue;
 #[cfg(test)]
+mod operators;
+#[cfg(test)]
 mod reflection;
 #[cfg(test)]
 mod replicas;

@@ -6,9 +6,10 @@ use prost_types::Timestamp;
 use refunds::config::dev::OPERATOR_TOKEN;
 use refunds::grpc::proto::operator_service_client::OperatorServiceClient;
 use refunds::grpc::proto::{
-    CancelRefundRequest, CreateRefundRequest, CreateRefundResponse, Outcome, PauseAccountRequest, Refund,
-    ResolveRefundRequest, ResumeAccountRequest, StatusEvent, ValidateRefundRequest, ValidateRefundResponse,
-    refund::State,
+    BatchResolveRefundsRequest, BatchResolveResult, CancelRefundRequest, CheckRefundRequest,
+    CreateRefundRequest, CreateRefundResponse, Money, Outcome, PauseAccountRequest, Refund,
+    ResolveRefundRequest, ResumeAccountRequest, RetryRefundRequest, RetryRefundResponse, StatusEvent,
+    ValidateRefundRequest, ValidateRefundResponse, refund::State,
 };
 use tonic::transport::Channel;
 use tonic::{Code, Status};
@@ -26,6 +27,11 @@ impl TestApp {
         let request = CancelRefundRequest { refund_id: refund_id.to_owned() };
         let told = self.client().await.cancel_refund(request).await?;
         Ok(told.into_inner().refund.unwrap())
+    }
+
+    pub(crate) async fn cancel_as_operator(&self, refund_id: &str) -> Refund {
+        let request = with_token(CancelRefundRequest { refund_id: refund_id.to_owned() }, OPERATOR_TOKEN);
+        self.client().await.cancel_refund(request).await.unwrap().into_inner().refund.unwrap()
     }
 
     pub(crate) async fn validate(&self, wish: CreateRefundRequest) -> ValidateRefundResponse {
@@ -48,6 +54,26 @@ impl TestApp {
 
     pub(crate) async fn resolve(&self, request: ResolveRefundRequest) -> Result<Refund, Status> {
         let told = self.operators().await.resolve_refund(with_token(request, OPERATOR_TOKEN)).await?;
+        Ok(told.into_inner().refund.unwrap())
+    }
+
+    pub(crate) async fn batch_resolve(
+        &self,
+        requests: Vec<ResolveRefundRequest>,
+    ) -> Result<Vec<BatchResolveResult>, Status> {
+        let request = with_token(BatchResolveRefundsRequest { requests }, OPERATOR_TOKEN);
+        Ok(self.operators().await.batch_resolve_refunds(request).await?.into_inner().results)
+    }
+
+    pub(crate) async fn retry(&self, request: RetryRefundRequest) -> Result<RetryRefundResponse, Status> {
+        let told = self.operators().await.retry_refund(with_token(request, OPERATOR_TOKEN)).await?;
+        Ok(told.into_inner())
+    }
+
+    pub(crate) async fn check(&self, refund_id: &str) -> Result<Refund, Status> {
+        let request =
+            CheckRefundRequest { refund_id: refund_id.to_owned(), note: "The customer asks.".to_owned() };
+        let told = self.operators().await.check_refund(with_token(request, OPERATOR_TOKEN)).await?;
         Ok(told.into_inner().refund.unwrap())
     }
 
@@ -86,6 +112,22 @@ pub(crate) fn resolution(refund_id: &str, outcome: Outcome) -> ResolveRefundRequ
         evidence: "Ticket 4711 of the provider's support.".to_owned(),
         note: "The provider was asked.".to_owned(),
     }
+}
+
+/// An operator's wish to try a refund again.
+pub(crate) fn retry_of(request_id: &str, refund_id: &str) -> RetryRefundRequest {
+    RetryRefundRequest {
+        request_id: request_id.to_owned(),
+        refund_id: refund_id.to_owned(),
+        amount: None,
+        evidence: String::new(),
+        note: "The customer waits.".to_owned(),
+    }
+}
+
+/// Euros, minor units.
+pub(crate) fn eur(amount_minor: i64) -> Money {
+    Money { currency_code: "EUR".to_owned(), amount_minor }
 }
 
 /// The code and the reason of a refusal.
