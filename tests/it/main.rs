@@ -59,4 +59,6 @@ mod support;
 #[cfg(test)]
 mod trace;
 #[cfg(test)]
+mod validate;
+#[cfg(test)]
 mod worldline_tokens;

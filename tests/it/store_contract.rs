@@ -15,6 +15,7 @@ mod orders;
 mod parts;
 mod plans;
 mod recover;
+mod rehearse;
 mod reopen;
 mod rulings;
 mod steps;
