@@ -227,8 +227,8 @@ pub trait Store: Send + Sync + 'static {
     /// next `limit` positions, whatever of them matches.
     async fn events_matching(&self, filter: &EventFilter, position: i64, limit: u64) -> Result<Matching>;
 
-    /// Refunds that match and are not final, by id, after one: of the next `limit` that are not final, whatever of
-    /// them matches.
+    /// Refunds that match and are not final, by id, after one: of the next `limit` that are not final,
+    /// whatever of them matches.
     async fn open_refunds(
         &self,
         filter: &EventFilter,

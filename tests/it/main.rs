@@ -35,9 +35,9 @@ mod lease;
 #[cfg(test)]
 mod list;
 #[cfg(test)]
-mod overdue;
-#[cfg(test)]
 mod operators;
+#[cfg(test)]
+mod overdue;
 #[cfg(test)]
 mod reflection;
 #[cfg(test)]

@@ -28,7 +28,7 @@ on_every_store! {
             assert_eq!(store.history(new.id).await.unwrap(), refunds::domain::history::History::default());
         }
         assert_eq!(store.guard(&shop.identity, "1").await.unwrap(), None);
-        assert_eq!(store.depths().await.unwrap(), []);
+        assert_eq!(store.standings().await.unwrap(), []);
         assert_eq!(store.sequence_events(10).await.unwrap(), 0);
         assert_eq!(store.positions().await.unwrap().last, 0);
         for account in [&shop, &company] {
