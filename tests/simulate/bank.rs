@@ -9,6 +9,7 @@ use refunds::domain::answer::{BlockCause, Face, Review, Signal};
 use refunds::domain::id::{AccountName, Iccid, RefundId};
 use refunds::domain::reason::FailureReason;
 use refunds::domain::refund::{Failure, Item, ItemState, Refund, StateKind, Success};
+use refunds::domain::ruling::Outcome;
 use tokio::time::Instant;
 
 use crate::accounts::RESEND_WINDOW;
@@ -271,6 +272,27 @@ impl Bank {
             Stand::Refused => shows_refusals,
         };
         ours.peek().is_some() && ours.all(is_shown)
+    }
+
+    /// What became of a refund, by the books; `None` while that is not clear.
+    pub(crate) fn truth(&self, refund: &Refund) -> Option<Outcome> {
+        let whole = Outcome::Succeeded { amount_minor: None, provider_refund_id: None };
+        let Some(key) = order_of(refund) else {
+            let never = |iccid: &Iccid| self.esims.get(iccid).is_none_or(|esim| esim.refunded.is_none());
+            let nothing = refund.content.iccids().iter().all(never).then_some(Outcome::Failed);
+            return self.moved(refund).map(|_| whole).or(nothing);
+        };
+        let transactions = self.orders.get(&key).into_iter().flat_map(|order| &order.transactions);
+        let mut ours = transactions.filter(|made| made.refund == refund.id);
+        if ours.any(|made| matches!(made.stands(), Stand::Registered(..))) {
+            return None;
+        }
+        let wanted = refund.content.payment().map(|payment| payment.amount.minor());
+        Some(match self.moved(refund) {
+            None => Outcome::Failed,
+            moved if moved == wanted => whole,
+            amount_minor => Outcome::PartiallySucceeded { amount_minor, provider_refund_id: None },
+        })
     }
 
     /// How much the provider gave back for a refund; `None` if nothing.

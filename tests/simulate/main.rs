@@ -27,6 +27,8 @@ mod leases;
 #[cfg(test)]
 mod nemesis;
 #[cfg(test)]
+mod operators;
+#[cfg(test)]
 mod reader;
 #[cfg(test)]
 mod replica;

@@ -14,6 +14,7 @@ use tokio::time::sleep;
 use crate::callers::{Asking, Book};
 use crate::laws::order_of;
 use crate::nemesis::{Replicas, rage};
+use crate::operators;
 use crate::reader::read_all;
 use crate::support::chance::Chance;
 use crate::world::World;
@@ -136,13 +137,11 @@ async fn play(seed: u64, told: bool) -> Outcome {
     world.tell("world", format_args!("the faults are over"));
     world.calm_down();
     replicas.begin_anew(CALM_POLL);
-    let mut calm = Duration::ZERO;
-    while calm < CALM_MAX {
-        sleep(LOOK_EVERY).await;
-        calm += LOOK_EVERY;
-        if calm >= CALM_MIN && unsettled(&world).is_empty() {
-            break;
-        }
+    settle(&world).await;
+    // What was kept waiting by what a person decides goes on, and may need a person in its turn.
+    let mut operator = Chance::new(seed, 7);
+    while operators::decide(&world, &replicas, &mut operator).await > 0 {
+        settle(&world).await;
     }
     world.end();
     // Streams tell what they have not told yet, and callers come to their end.
@@ -150,6 +149,18 @@ async fn play(seed: u64, told: bool) -> Outcome {
         tokio::time::timeout(Duration::from_mins(5), async { while asking.join_next().await.is_some() {} });
     let all_ended = ended.await.is_ok();
     judge(&world, &replicas, &book.lock().unwrap(), all_ended)
+}
+
+/// Waits until nothing is left to a machine.
+async fn settle(world: &World) {
+    let mut calm = Duration::ZERO;
+    while calm < CALM_MAX {
+        sleep(LOOK_EVERY).await;
+        calm += LOOK_EVERY;
+        if calm >= CALM_MIN && unsettled(world).is_empty() {
+            break;
+        }
+    }
 }
 
 /// The end of a run: every refund once more against every law, and against what callers were told.

@@ -9,7 +9,7 @@ use futures::FutureExt;
 use refunds::domain::account::Account;
 use refunds::domain::id::{AccountName, AttemptId, RefundId};
 use refunds::domain::plan::Jitter;
-use refunds::domain::refund::Refund;
+use refunds::domain::refund::{Refund, StateKind};
 use refunds::service::{Clock, Ids};
 use refunds::store::Store;
 use refunds::store::memory::MemoryStore;
@@ -101,7 +101,16 @@ impl World {
         self.over.load(Ordering::SeqCst)
     }
 
-    fn stored(&self, id: RefundId) -> Option<Refund> {
+    /// Refunds that are UNKNOWN or in review.
+    pub(crate) fn undecided(&self) -> Vec<RefundId> {
+        let is = |id: &RefundId| {
+            let kind = self.stored(*id).map(|refund| refund.state.kind());
+            matches!(kind, Some(StateKind::Unknown | StateKind::InReview))
+        };
+        self.laws().refunds().into_iter().filter(is).collect()
+    }
+
+    pub(crate) fn stored(&self, id: RefundId) -> Option<Refund> {
         self.store.find(id).now_or_never().unwrap().unwrap()
     }
 
