@@ -49,7 +49,7 @@ impl Chain {
     /// The changes of state that the entries tell, in order.
     ///
     /// # Errors
-    /// [`Error::Inconsistent`] when an entry cannot be read.
+    /// [`Error::Inconsistent`](super::Error) when an entry cannot be read.
     pub fn history(&self) -> Result<History> {
         Ok(History::of(opened(self.refund.id, self.entries.iter().cloned())?))
     }
