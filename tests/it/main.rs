@@ -25,6 +25,8 @@ mod create;
 #[cfg(test)]
 mod database_away;
 #[cfg(test)]
+mod discrepancies;
+#[cfg(test)]
 mod errors;
 #[cfg(test)]
 mod faults;
@@ -44,6 +46,8 @@ mod reflection;
 mod replicas;
 #[cfg(test)]
 mod restart;
+#[cfg(test)]
+mod reversals;
 #[cfg(test)]
 mod service_config;
 #[cfg(test)]

@@ -3,9 +3,11 @@
 mod accept;
 mod accounts;
 mod batches;
+mod discrepancies;
 mod dropped;
 mod esims;
 mod events;
+mod follow_ups;
 mod laws;
 mod leases;
 mod lists;

@@ -5,10 +5,9 @@ use std::time::Duration;
 use refunds::grpc::proto::refund::State;
 use refunds::grpc::proto::{CheckRefundRequest, CreateRefundRequest};
 use serde_json::json;
-use tokio::time::Instant;
 use tonic::Code;
 
-use super::super::support::app::{PATIENCE, TestApp, payment, request, with_token};
+use super::super::support::app::{TestApp, payment, request, with_token};
 use super::super::support::on_every_app;
 use super::super::support::people::{assert_state_forbids, faulty, why};
 use super::came_to;
@@ -29,19 +28,6 @@ async fn unhurried(app: &mut TestApp) {
     app.resume().await;
 }
 
-async fn looks(app: &TestApp, id: &str) -> usize {
-    app.full(id).await.attempts.iter().filter(|attempt| attempt.kind == "lookup").count()
-}
-
-/// Waits until a refund was looked at so often.
-async fn looked_at(app: &TestApp, id: &str, times: usize) {
-    let deadline = Instant::now() + PATIENCE;
-    while looks(app, id).await < times {
-        assert!(Instant::now() < deadline, "not looked at {times} times: {:#?}", app.full(id).await);
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-}
-
 on_every_app! {
     async fn a_doubt_is_looked_up_at_once(app: &mut TestApp) {
         unhurried(app).await;
@@ -49,7 +35,7 @@ on_every_app! {
         let planned = refund.next_check_time.unwrap().seconds;
         assert!(planned > app.in_seconds(3_000).seconds);
         tokio::time::sleep(QUIET).await;
-        assert_eq!((looks(app, &refund.refund_id).await, app.effects("9944001").await.len()), (0, 1));
+        assert_eq!((app.looks(&refund.refund_id).await, app.effects("9944001").await.len()), (0, 1));
 
         let asked = app.check(&refund.refund_id).await.unwrap();
         assert_eq!(asked.state(), State::Unknown);
@@ -72,7 +58,7 @@ on_every_app! {
         assert_eq!(app.get(&refund.refund_id).await.state(), State::InReview);
         app.check(&refund.refund_id).await.unwrap();
         app.wait_for(&refund.refund_id, State::Succeeded).await;
-        assert_eq!(looks(app, &refund.refund_id).await, 1);
+        assert_eq!(app.looks(&refund.refund_id).await, 1);
     }
 
     async fn a_doubt_is_sent_again_within_the_rules_at_once(app: &mut TestApp) {
@@ -93,14 +79,14 @@ on_every_app! {
         let goes = came_to(app, payment("k2", "moyasar", goes, ("SAR", 1_000)), State::Succeeded).await;
         tokio::time::sleep(Duration::from_millis(1_200)).await;
         for (refund, state) in [(&stays, State::Succeeded), (&goes, State::Reversed)] {
-            assert_eq!(looks(app, &refund.refund_id).await, 0);
+            assert_eq!(app.looks(&refund.refund_id).await, 0);
             let asked = app.check(&refund.refund_id).await.unwrap();
             assert_eq!((asked.state(), asked.next_check_time), (State::Succeeded, None));
-            looked_at(app, &refund.refund_id, 1).await;
+            app.looked_up(&refund.refund_id, 1).await;
             assert_eq!(app.get(&refund.refund_id).await.state(), state);
         }
         app.check(&stays.refund_id).await.unwrap();
-        looked_at(app, &stays.refund_id, 2).await;
+        app.looked_up(&stays.refund_id, 2).await;
         let full = app.full(&stays.refund_id).await;
         assert_eq!((full.events.len(), full.decisions.len()), (3, 2));
     }

@@ -29,7 +29,7 @@ use super::url::TestUrl;
 /// How long a refund may take to come to where a test wants it.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
 /// The rest between two looks.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
+pub(super) const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// Everything short, so that a test of a day's schedule takes seconds. The law's own numbers (window, age of
 /// a refusal) stay in proportion: tests that need them real move the clock.

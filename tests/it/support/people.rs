@@ -7,15 +7,16 @@ use refunds::config::dev::OPERATOR_TOKEN;
 use refunds::grpc::proto::operator_service_client::OperatorServiceClient;
 use refunds::grpc::proto::{
     BatchResolveRefundsRequest, BatchResolveResult, CancelRefundRequest, CheckRefundRequest,
-    CreateRefundRequest, CreateRefundResponse, Money, Outcome, PauseAccountRequest, Refund,
-    ResolveRefundRequest, ResumeAccountRequest, RetryRefundRequest, RetryRefundResponse, StatusEvent,
-    ValidateRefundRequest, ValidateRefundResponse, refund::State,
+    CloseDiscrepancyRequest, CreateRefundRequest, CreateRefundResponse, Discrepancy, Money, Outcome,
+    PauseAccountRequest, Refund, ResolveRefundRequest, ResumeAccountRequest, RetryRefundRequest,
+    RetryRefundResponse, StatusEvent, ValidateRefundRequest, ValidateRefundResponse, refund::State,
 };
+use tokio::time::Instant;
 use tonic::transport::Channel;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
-use super::app::{TestApp, with_token};
+use super::app::{LOOK_EVERY, PATIENCE, TestApp, with_token};
 
 impl TestApp {
     /// A client of the operators' service, without a token: `dev`.
@@ -91,9 +92,32 @@ impl TestApp {
         self.operators().await.resume_account(with_token(request, OPERATOR_TOKEN)).await.unwrap();
     }
 
+    pub(crate) async fn close(&self, discrepancy_id: &str, note: &str) -> Result<Discrepancy, Status> {
+        let request =
+            CloseDiscrepancyRequest { discrepancy_id: discrepancy_id.to_owned(), note: note.to_owned() };
+        let told = self.operators().await.close_discrepancy(with_token(request, OPERATOR_TOKEN)).await?;
+        Ok(told.into_inner().discrepancy.unwrap())
+    }
+
     /// The states that a refund has been in, in order.
     pub(crate) async fn states(&self, refund_id: &str) -> Vec<State> {
         self.full(refund_id).await.events.iter().map(StatusEvent::state).collect()
+    }
+
+    /// How often a refund was looked up.
+    pub(crate) async fn looks(&self, refund_id: &str) -> usize {
+        let attempts = self.full(refund_id).await.attempts;
+        attempts.iter().filter(|attempt| attempt.kind == "lookup").count()
+    }
+
+    /// Waits until a refund was looked up so often.
+    pub(crate) async fn looked_up(&self, refund_id: &str, times: usize) {
+        let deadline = Instant::now() + PATIENCE;
+        while self.looks(refund_id).await < times {
+            let full = self.full(refund_id).await;
+            assert!(Instant::now() < deadline, "not looked up {times} times: {full:#?}");
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
     }
 
     /// So many seconds from now, by the clock of the store.
