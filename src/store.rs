@@ -106,7 +106,9 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub struct Matching {
     /// Each with the amount of its refund; `None` for eSIMs.
     pub events: Vec<(Event, Option<Money>)>,
-    /// The last position that was looked through: whoever goes on after it misses none.
+    /// The first position that was looked through: what is kept may begin later than was asked.
+    pub looked_from: Option<i64>,
+    /// The last one: whoever goes on after it misses none.
     pub looked_to: i64,
 }
 

@@ -116,6 +116,8 @@ pub struct MemberRows<'a> {
 pub struct Others<'a> {
     /// Whether one is SENDING, UNKNOWN or `IN_REVIEW`.
     pub busy: bool,
+    /// Whether nobody can tell which entries of the order are one's.
+    pub hidden: bool,
     /// Whether one changed since this one's order was looked at: the sight may be older than its effect.
     pub changed: bool,
     /// The parts that are known as theirs.
@@ -172,7 +174,7 @@ pub fn begin(
         let guard = match (member.guard, member.sight.and_then(Sight::order)) {
             // While another refund of the order is undecided and names no key, nobody can tell whose the
             // figures are.
-            (Some(guard), Some(order)) if !member.others.busy => {
+            (Some(guard), Some(order)) if !member.others.busy && !member.others.hidden => {
                 Some(guard.observe(order, member.own_seen_minor))
             }
             (guard, _) => guard.cloned(),

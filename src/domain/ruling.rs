@@ -9,7 +9,9 @@ use super::event::Actor;
 use super::history::{Decision, DecisionKind, Entry};
 use super::id::RefundId;
 use super::reason::FailureReason;
-use super::refund::{Change, Failure, IllegalTransition, Refund, State, StateKind, Success, Transition};
+use super::refund::{
+    Change, Failure, IllegalTransition, Item, ItemState, Refund, State, StateKind, Success, Transition,
+};
 use super::timestamp::Timestamp;
 
 /// How long an account that is not configured any more is taken to have needed for an answer.
@@ -99,7 +101,7 @@ pub fn rule(
     refund: &Refund,
     ruling: &Ruling,
     account: Option<&Account>,
-    last: Option<&Decision>,
+    earlier: &[Decision],
     now: Timestamp,
 ) -> Result<Ruled, Objection> {
     let state = refund.state.kind();
@@ -114,20 +116,22 @@ pub fn rule(
         }
         Action::Resolve(outcome) => {
             let decision = ruling.decision(now);
-            if last.is_some_and(|last| last.says_the_same(&decision)) {
+            // No outcome can be recorded twice: the same again was said before.
+            if earlier.iter().any(|other| other.says_the_same(&decision)) {
                 return Ok(Ruled::Already);
             }
             may_be_resolved(refund, outcome, answer, now)?;
-            let change = change_of(refund, outcome, ruling)?;
+            let names_key = account.is_none_or(|account| account.capabilities.echoes_key);
+            let change = change_of(refund, outcome, ruling, names_key)?;
             let resolved = refund.apply(change, ruling.actor.clone(), now).map_err(not_so)?;
             Ok(Ruled::Changed(Box::new(resolved), Some(decision)))
         }
         Action::Check => {
             checked(refund, lookup, now).map(|due| Ruled::Due(Box::new(due), ruling.decision(now)))
         }
-        Action::Retried(_) => {
+        Action::Retried(id) => {
             let decision = ruling.decision(now);
-            let again = last.is_some_and(|last| last.says_the_same(&decision));
+            let again = earlier.iter().any(|other| other.retried_as == Some(*id));
             Ok(if again { Ruled::Already } else { Ruled::Noted(decision) })
         }
     }
@@ -162,13 +166,21 @@ fn may_be_resolved(
     }
 }
 
-fn change_of(refund: &Refund, outcome: &Outcome, ruling: &Ruling) -> Result<Change, Objection> {
+fn change_of(
+    refund: &Refund,
+    outcome: &Outcome,
+    ruling: &Ruling,
+    names_key: bool,
+) -> Result<Change, Objection> {
     let whole = refund.content.payment().map(|payment| payment.amount.minor());
-    let success = |amount_minor: Option<i64>, id: &Option<String>| Success {
-        amount_minor: amount_minor.or(whole),
-        provider_refund_id: id.clone(),
-        completed: None,
-        items: Vec::new(),
+    let success = |amount_minor: Option<i64>, id: &Option<String>| {
+        let amount_minor = amount_minor.or(whole);
+        // Where an order names no key its transactions are known as ours by their ids alone.
+        let known = id.as_ref().filter(|_| !names_key && refund.items.is_empty() && whole.is_some());
+        let state = ItemState::Succeeded;
+        let item = |id: &String| Item { id: id.clone(), state, amount_minor, provider_code: None };
+        let items = known.map(item).into_iter().collect();
+        Success { amount_minor, provider_refund_id: id.clone(), completed: None, items }
     };
     match outcome {
         Outcome::Succeeded { amount_minor, provider_refund_id } => {
@@ -226,16 +238,12 @@ fn checked(refund: &Refund, lookup: bool, now: Timestamp) -> Result<Refund, Obje
 }
 
 impl Ruling {
-    /// The last decision of its kind, of those on record: what the same ruling would have left.
-    pub fn last_of_its_kind(&self, decisions: Vec<Decision>) -> Option<Decision> {
-        let kind = match &self.action {
-            Action::Resolve(_) => DecisionKind::Resolve,
-            Action::Retried(_) => DecisionKind::Retry,
-            Action::Check => DecisionKind::Check,
-            // A matter of the state alone.
-            Action::Cancel => return None,
-        };
-        decisions.into_iter().rfind(|decision| decision.kind == kind)
+    /// Whether what was decided before matters to it.
+    pub fn asks_history(&self) -> bool {
+        match &self.action {
+            Action::Resolve(_) | Action::Retried(_) => true,
+            Action::Check | Action::Cancel => false,
+        }
     }
 
     /// What goes on record of it.

@@ -95,7 +95,14 @@ impl OperatorService for Handler {
         let retry = operator::retry(request.into_inner(), trace()).map_err(|f| status::invalid(&f))?;
         spans::record_refund(&retry.refund_id.to_string());
         let created = self.service.retry(&caller, retry, actor(&caller)).await.map_err(status::of)?;
-        let replayed = created.replayed;
+        let (replayed, head) = (created.replayed, created.refund.history);
+        tracing::info!(
+            refund.id = %created.refund.id,
+            replayed,
+            history.number = head.number,
+            history.hash = %head.hash,
+            "refund accepted"
+        );
         let refund = Some(write::refund(created.refund));
         Ok(Response::new(proto::RetryRefundResponse { refund, replayed }))
     }

@@ -105,6 +105,9 @@ impl RefundService for Handler {
         request: Request<proto::ValidateRefundRequest>,
     ) -> Result<Response<proto::ValidateRefundResponse>, Status> {
         let caller = caller(&request)?;
+        if !caller.refund {
+            return Err(status::of(Error::RightMissing("refund")));
+        }
         let wished = request.into_inner().refund.unwrap_or_default();
         let (request_id, content) = match read::create(wished) {
             Ok(read) => read,

@@ -7,6 +7,9 @@ use crate::domain::refund::{Refund, State};
 use super::queue::Waiting;
 use super::{Caller, Error, Service};
 
+/// How many retries of retries are followed back to the first.
+const RETRIES_MAX: usize = 10;
+
 /// A refund as read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Got {
@@ -42,12 +45,16 @@ impl Service {
         if caller.may_read(&found.caller) {
             return Ok(found);
         }
-        // An operator's retry is for the caller whose refund it tries again, too.
-        let first = match found.content.retry_of {
-            Some(first) => self.store.find(first).await?,
-            None => None,
-        };
-        let first = first.filter(|first| caller.may_read(&first.caller));
-        first.map(|_| found).ok_or(Error::RefundNotFound)
+        // An operator's retry, or one of a retry, is for the caller whose refund it tries again, too.
+        let mut before = found.content.retry_of;
+        for _ in 0..RETRIES_MAX {
+            let Some(first) = before else { break };
+            let Some(first) = self.store.find(first).await? else { break };
+            if caller.may_read(&first.caller) {
+                return Ok(found);
+            }
+            before = first.content.retry_of;
+        }
+        Err(Error::RefundNotFound)
     }
 }

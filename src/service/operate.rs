@@ -2,9 +2,9 @@
 
 use crate::domain::content::{Content, Payment, Target};
 use crate::domain::event::Actor;
-use crate::domain::id::{Iccid, RefundId, RequestId};
+use crate::domain::id::{RefundId, RequestId};
 use crate::domain::money::Money;
-use crate::domain::refund::{ItemState, Refund, State, StateKind, Trace};
+use crate::domain::refund::{Refund, State, StateKind, Trace};
 use crate::domain::ruling::{Action, Objection, Outcome, Ruling};
 use crate::store::RuledAs;
 
@@ -93,7 +93,11 @@ impl Service {
             if let (Target::Payment(payment), Some(amount)) = (&mut content.target, retry.amount) {
                 payment.amount = amount;
             }
-            return replay(existing, &content);
+            let id = existing.id;
+            let replayed = replay(existing, &content)?;
+            // It may have ended between the refund and the note of it.
+            self.rule(first.id, Action::Retried(id), actor, retry.evidence, Some(retry.note)).await?;
+            return Ok(replayed);
         }
         let content = Content {
             target: what_to_retry(&first, &retry)?,
@@ -207,7 +211,11 @@ fn what_to_retry(refund: &Refund, retry: &Retry) -> Result<Target, Error> {
         Target::Esims(_) if retry.amount.is_some() => {
             Err(FieldFault::new("amount", "eSIMs have no amount: leave it unset"))
         }
-        Target::Esims(iccids) => Ok(Target::Esims(failed_esims(refund, iccids)?)),
+        // Airalo does not say which of them came back: a person names them in a refund of its own.
+        Target::Esims(_) if state == StateKind::PartiallySucceeded => {
+            return Err(Error::StateForbids { state, what: "tried again" });
+        }
+        Target::Esims(iccids) => Ok(Target::Esims(iccids.clone())),
     };
     match target {
         Ok(target) if faults.is_empty() => Ok(target),
@@ -234,20 +242,4 @@ fn failed_payment(refund: &Refund, payment: &Payment, amount: Option<Money>) -> 
         }
     };
     Ok(Payment { amount, ..payment.clone() })
-}
-
-fn failed_esims(refund: &Refund, iccids: &[Iccid]) -> Result<Vec<Iccid>, Error> {
-    if refund.state.kind() != StateKind::PartiallySucceeded {
-        return Ok(iccids.to_vec());
-    }
-    let failed = |iccid: &Iccid| {
-        let mut items = refund.items.iter().filter(|item| item.id == iccid.as_str());
-        items.any(|item| item.state == ItemState::Failed)
-    };
-    let failed: Vec<Iccid> = iccids.iter().filter(|iccid| failed(iccid)).cloned().collect();
-    // Which part came back is not known: a person names the eSIMs in a refund of its own.
-    if failed.is_empty() {
-        return Err(Error::StateForbids { state: StateKind::PartiallySucceeded, what: "tried again" });
-    }
-    Ok(failed)
 }

@@ -22,6 +22,7 @@ use super::Lease;
 pub(super) use call::{Call, Desk, age, calls, is_past, may_go, of_bucket};
 pub(super) use order::{
     OtherRefunds, figures_are_unclear, frees_order, guard_after, moved_after_all, own_seen_minor,
+    wakes_followed,
 };
 pub(super) use step::{Stepped, Written};
 pub(super) use trip::{attempt_of, marked, next_slot, next_slots};

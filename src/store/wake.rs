@@ -3,6 +3,7 @@
 
 use tokio::sync::broadcast;
 
+use crate::domain::history::Head;
 use crate::domain::id::RefundId;
 
 /// Changes that a slow listener may lag behind before it misses some.
@@ -45,6 +46,8 @@ pub(super) struct Wakes {
     pub(super) placed: bool,
     /// Refunds on which money moved although it should not have: a person must be told.
     pub(super) noticed: Vec<RefundId>,
+    /// Refunds whose histories grew by what no other line tells, with the new heads.
+    pub(super) grown: Vec<(RefundId, Head)>,
 }
 
 /// Both kinds of wakes.
@@ -63,6 +66,10 @@ impl Default for Bell {
 impl Bell {
     /// Rings for what this process did. Nobody listening is fine.
     pub(super) fn ring(&self, wakes: Wakes) {
+        for (id, head) in &wakes.grown {
+            let Head { number, hash } = head;
+            tracing::info!(refund.id = %id, history.number = number, history.hash = %hash, "a history grew");
+        }
         for id in &wakes.noticed {
             tracing::error!(refund.id = %id, "money moved on a refund that did not succeed");
         }

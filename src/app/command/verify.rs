@@ -16,87 +16,93 @@ use super::say;
 
 /// Refunds read at once.
 const PAGE_SIZE: u64 = 500;
-
-/// What was looked at.
-#[derive(Debug, Default)]
-struct Sum {
-    refunds: u64,
-    entries: u64,
-    /// Accepted before histories were chained.
-    unchained: u64,
-    faults: u64,
-}
+/// How often what looks wrong is read again.
+const READS_AGAIN: u32 = 3;
 
 /// Checks every refund's history, and that it holds each head that some logs tell.
 pub(super) async fn verify(config: &Config, logs: &[PathBuf]) -> Result<(), Error> {
-    let mut told = BTreeMap::new();
+    let mut told: BTreeMap<RefundId, Vec<Head>> = BTreeMap::new();
     for log in logs {
         read_heads(log, &mut told)?;
     }
     let store = open_store(config, TimeSource::Database).await?;
     store.ready().await?;
-    let (mut sum, mut after) = (Sum::default(), None);
+    let (mut refunds, mut entries, mut unchained, mut faults) = (0_u64, 0_usize, 0_u64, 0_u64);
+    let mut after = None;
     loop {
         let chains = store.chains(after, PAGE_SIZE).await?;
-        let Some(last) = chains.last() else { break };
-        after = Some(last.refund.id);
-        for chain in &chains {
-            let heads = told.remove(&chain.refund.id).unwrap_or_default();
-            for fault in sum.look_at(chain, &heads) {
-                say(&format!("{}: {fault}", chain.refund.id))?;
+        if chains.is_empty() {
+            break;
+        }
+        for chain in chains {
+            let id = chain.refund.id;
+            let heads = told.remove(&id).unwrap_or_default();
+            refunds += 1;
+            entries += chain.entries.len();
+            unchained += u64::from(chain.entries.is_empty());
+            for fault in faults_of_stored(&store, after, chain, &heads).await? {
+                faults += 1;
+                say(&format!("{id}: {fault}"))?;
             }
+            after = Some(id);
         }
     }
     for id in told.keys() {
-        sum.faults += 1;
-        say(&format!("{id}: the log tells of it, the database has no such refund"))?;
+        faults += 1;
+        say(&format!("{id}: a log tells of it, the database has no such refund"))?;
     }
-    say(&format!(
-        "{} refunds, {} entries, {} accepted before histories were chained, {} faults",
-        sum.refunds, sum.entries, sum.unchained, sum.faults
-    ))?;
-    if sum.faults == 0 { Ok(()) } else { Err(Error::History { faults: sum.faults }) }
+    let looked_at = format!("{refunds} refunds, {entries} entries");
+    say(&format!("{looked_at}, {unchained} accepted before histories were chained, {faults} faults"))?;
+    if faults == 0 { Ok(()) } else { Err(Error::History { faults }) }
 }
 
-impl Sum {
-    /// The faults of a refund.
-    fn look_at(&mut self, chain: &Chain, told: &[Head]) -> Vec<String> {
-        let (refund, mut faults) = (&chain.refund, Vec::new());
-        self.refunds += 1;
-        self.entries += u64::try_from(chain.entries.len()).unwrap_or(u64::MAX);
-        let heads = match verify_chain(refund.id, chain.links(), refund.history) {
-            Ok(heads) => heads,
-            Err(fault) => {
-                faults.push(fault.to_string());
-                Vec::new()
-            }
-        };
-        match chain.history() {
-            Err(error) => faults.push(error.to_string()),
-            Ok(history) => match history.events.last() {
-                None => self.unchained += 1,
-                Some(last) if last.state == refund.state.kind() && last.sequence == refund.sequence => {}
-                Some(last) => faults.push(format!(
-                    "the last state in the history is {} at sequence {}, the refund is {} at {}",
-                    last.state,
-                    last.sequence,
-                    refund.state.kind(),
-                    refund.sequence
-                )),
-            },
-        }
+/// The faults of a chain that was read after that refund. A step may have come between the reads of the
+/// refund and of its entries: what looks wrong is read again before it is told.
+async fn faults_of_stored(
+    store: &impl Store,
+    after: Option<RefundId>,
+    mut chain: Chain,
+    told: &[Head],
+) -> Result<Vec<String>, Error> {
+    let mut faults = faults_of(&chain, told);
+    for _ in 0..READS_AGAIN {
         if faults.is_empty() {
-            let missing = told.iter().filter(|head| head.number > 0 && !heads.contains(head));
-            faults.extend(missing.map(|head| {
-                format!(
-                    "a log tells of entry {} with the hash {}: the history has no such",
-                    head.number, head.hash
-                )
-            }));
+            break;
         }
-        self.faults += u64::try_from(faults.len()).unwrap_or(u64::MAX);
-        faults
+        if let Some(again) = store.chains(after, 1).await?.pop() {
+            chain = again;
+        }
+        faults = faults_of(&chain, told);
     }
+    Ok(faults)
+}
+
+/// What is wrong with a chain.
+fn faults_of(chain: &Chain, told: &[Head]) -> Vec<String> {
+    let refund = &chain.refund;
+    let heads = match verify_chain(refund.id, chain.links(), refund.history) {
+        Ok(heads) => heads,
+        Err(fault) => return vec![fault.to_string()],
+    };
+    let mut faults = Vec::new();
+    match chain.history() {
+        Err(error) => faults.push(error.to_string()),
+        Ok(history) => {
+            let (state, sequence) = (refund.state.kind(), refund.sequence);
+            let last = history.events.last();
+            if let Some(last) = last.filter(|last| (last.state, last.sequence) != (state, sequence)) {
+                faults.push(format!(
+                    "the last state in the history is {} at sequence {}, the refund is {state} at {sequence}",
+                    last.state, last.sequence
+                ));
+            }
+        }
+    }
+    let missing = told.iter().filter(|head| head.number > 0 && !heads.contains(head));
+    faults.extend(missing.map(|Head { number, hash }| {
+        format!("a log tells of entry {number} with the hash {hash}: the history has no such")
+    }));
+    faults
 }
 
 /// Reads the heads that a log tells, by refund.

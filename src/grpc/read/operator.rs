@@ -100,7 +100,8 @@ pub(in crate::grpc) fn retry(
         None => None,
         Some(wire) => money(&mut faults, "amount", &wire),
     };
-    let evidence = text(&mut faults, "evidence", request.evidence, TEXT_CHARS_MAX);
+    let given = Some(request.evidence).filter(|given| !given.trim().is_empty()).unwrap_or_default();
+    let evidence = text(&mut faults, "evidence", given, TEXT_CHARS_MAX);
     let note = needed(&mut faults, "note", &request.note);
     match (request_id, refund_id, note) {
         (Some(request_id), Some(refund_id), Some(note)) if faults.0.is_empty() => {

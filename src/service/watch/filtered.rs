@@ -85,7 +85,8 @@ impl Service {
                 if position > kept.last {
                     return Err(wrong_token(Rule::new("is from the future")));
                 }
-                if kept.first.is_some_and(|first| position.saturating_add(1) < first) {
+                let next = position.saturating_add(1);
+                if position < kept.last && kept.first.is_none_or(|first| next < first) {
                     return Err(Error::HistoryGone);
                 }
                 (position, place.map_or(Begin::News, |told| Begin::Snapshot(Some(told))))
@@ -141,13 +142,16 @@ impl Watcher {
         let limits = self.service.limits;
         let mut quiet_since = Instant::now();
         loop {
-            if self.tell_news(&mut quiet_since).await? {
-                continue;
-            }
+            let more = self.tell_news(&mut quiet_since).await?;
+            self.may_go_on()?;
             if quiet_since.elapsed() >= limits.heartbeat {
                 let now = self.service.store.now().await?;
                 self.send(WatchItem::Heartbeat(now), None, None).await?;
                 quiet_since = Instant::now();
+            }
+            // One that catches up reads on at once, and lives by its heartbeats all the same.
+            if more {
+                continue;
             }
             let until = (Instant::now() + limits.poll).min(quiet_since + limits.heartbeat);
             tokio::select! {
@@ -164,6 +168,7 @@ impl Watcher {
     /// kept before, and is told afterwards.
     async fn tell_snapshot(&mut self, mut after: Option<RefundId>) -> Result<(), End> {
         loop {
+            self.may_go_on()?;
             let page = self.service.store.open_refunds(&self.filter, after, WINDOW).await?;
             let Some(looked_to) = page.looked_to else {
                 return Ok(self.send(WatchItem::SnapshotEnd, None, None).await?);
@@ -178,9 +183,23 @@ impl Watcher {
         }
     }
 
+    fn may_go_on(&self) -> Result<(), End> {
+        if self.service.drain.is_cancelled() {
+            Err(End::Error(Error::Draining))
+        } else if self.out.is_closed() {
+            Err(End::Gone)
+        } else {
+            Ok(())
+        }
+    }
+
     /// Tells what came since; whether anything was looked through.
     async fn tell_news(&mut self, quiet_since: &mut Instant) -> Result<bool, End> {
         let matching = self.service.store.events_matching(&self.filter, self.position, WINDOW).await?;
+        let next = self.position.saturating_add(1);
+        if matching.looked_from.is_some_and(|first| first != next) {
+            return Err(End::Error(Error::HistoryGone));
+        }
         let moved = matching.looked_to > self.position;
         for (event, amount) in matching.events {
             self.position = event.position.unwrap_or(self.position);

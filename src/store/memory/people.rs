@@ -26,8 +26,8 @@ impl World {
         let Some(before) = self.rows.get(&id).cloned() else {
             return Ok((RuledAs::NotFound, Wakes::default()));
         };
-        let last = ruling.last_of_its_kind(self.history(id)?.decisions);
-        let ruled = match decide(&before.refund, ruling, account, last.as_ref(), now) {
+        let earlier = self.history(id)?.decisions;
+        let ruled = match decide(&before.refund, ruling, account, &earlier, now) {
             Ok(Ruled::Already) => {
                 return Ok((RuledAs::Already(Box::new(before.refund)), Wakes::default()));
             }

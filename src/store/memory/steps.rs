@@ -14,7 +14,7 @@ use crate::domain::sight::OrderSnapshot;
 use crate::domain::timestamp::Timestamp;
 use crate::store::row::{
     EsimKey, GuardKey, Row, Stepped, Written, figures_are_unclear, frees_order, marked, moved_after_all,
-    next_slot, next_slots, own_seen_minor,
+    next_slot, next_slots, own_seen_minor, wakes_followed,
 };
 use crate::store::wake::Wakes;
 use crate::store::{AttemptRecord, Record, Recorded, Recovery, Result};
@@ -73,6 +73,7 @@ impl World {
                 }
             }
         }
+        wakes.grown = late.iter().map(|(_, written)| written.head()).collect();
         let alone = steps.is_empty() && !record.members.is_empty();
         let freed: BTreeSet<GuardKey> = steps
             .iter()
@@ -90,7 +91,7 @@ impl World {
         {
             return Err(inconsistent("attempts", "id", id));
         }
-        if let Some(snapshot) = &record.snapshot {
+        if let Some(snapshot) = record.snapshot.as_ref().filter(|_| wakes_followed(&told_of)) {
             self.follow_listed(snapshot, guards.keys(), now);
         }
         self.guards.extend(guards);

@@ -10,12 +10,13 @@ use crate::store::{Matching, OpenPage, Positions};
 impl World {
     pub(super) fn events_matching(&self, filter: &EventFilter, position: i64, limit: usize) -> Matching {
         let events: Vec<&Event> = self.events_from(position).take(limit).collect();
+        let looked_from = events.first().and_then(|event| event.position);
         let looked_to = events.last().and_then(|event| event.position).unwrap_or(position);
         let matching = events.into_iter().filter_map(|event| {
             let refund = &self.rows.get(&event.refund_id)?.refund;
             filter.takes_refund(refund).then(|| (event.clone(), amount_of(refund)))
         });
-        Matching { events: matching.collect(), looked_to }
+        Matching { events: matching.collect(), looked_from, looked_to }
     }
 
     pub(super) fn open_refunds(

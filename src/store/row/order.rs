@@ -1,12 +1,14 @@
 //! What refunds of one order are to each other: what is our own of a sight, who keeps the others waiting.
 
-use super::Row;
+use std::borrow::Borrow;
+
+use super::{Row, Written};
 use crate::domain::account::Account;
 use crate::domain::decision::Others;
 use crate::domain::guard::Guard;
 use crate::domain::id::RefundId;
 use crate::domain::refund::{Refund, State, StateKind, Wait};
-use crate::domain::sight::OrderSnapshot;
+use crate::domain::sight::{OrderSnapshot, SeenRefund};
 use crate::domain::timestamp::Timestamp;
 
 /// The sum of our own refunds that a snapshot lists, whatever became of them. No refund's entries count for
@@ -15,12 +17,24 @@ pub(in crate::store) fn own_seen_minor<'a>(
     snapshot: &OrderSnapshot,
     own: impl IntoIterator<Item = &'a Refund>,
 ) -> i64 {
-    let seen_of = |refund: &Refund| {
-        let seen = snapshot.refunds.iter().filter(|seen| seen.is_of(refund));
-        let seen_minor = seen.fold(0, |sum: i64, seen| sum.saturating_add(seen.amount_minor));
-        seen_minor.min(refund.held_minor())
-    };
-    own.into_iter().map(seen_of).fold(0, i64::saturating_add)
+    let sum = |sum: i64, seen: &SeenRefund| sum.saturating_add(seen.amount_minor);
+    // What the total contains and no entry explains: a refund that was taken back may still be in it.
+    let listed_minor = snapshot.refunds.iter().fold(0, sum);
+    let mut unlisted_minor = snapshot.refunded_minor.saturating_sub(listed_minor).max(0);
+    let mut own_minor: i64 = 0;
+    for refund in own {
+        let mut ours = snapshot.refunds.iter().filter(|seen| seen.is_of(refund)).peekable();
+        let held_minor = refund.held_minor();
+        let seen_minor = if ours.peek().is_none() && refund.state.kind() == StateKind::Reversed {
+            let still_minor = held_minor.min(unlisted_minor);
+            unlisted_minor -= still_minor;
+            still_minor
+        } else {
+            ours.fold(0, sum).min(held_minor)
+        };
+        own_minor = own_minor.saturating_add(seen_minor);
+    }
+    own_minor
 }
 
 /// The guard that a member's verdict leaves. Its figures are the verdict's; what it holds goes on from the
@@ -52,6 +66,7 @@ pub(in crate::store) const fn is_busy(kind: StateKind) -> bool {
 #[derive(Debug, Default)]
 pub(in crate::store) struct OtherRefunds {
     busy: bool,
+    hidden: bool,
     changed: bool,
     parts: Vec<String>,
 }
@@ -66,6 +81,7 @@ impl OtherRefunds {
         let mut others = Self::default();
         for other in refunds.into_iter().filter(|refund| refund.id != of) {
             others.busy |= is_busy(other.state.kind());
+            others.hidden |= is_hidden(other);
             others.changed |= other.sends > 0 && looked.is_some_and(|at| other.update_time >= at);
             others.parts.extend(other.items.iter().map(|item| item.id.clone()));
         }
@@ -74,8 +90,14 @@ impl OtherRefunds {
 
     /// As the decision reads it.
     pub(in crate::store) fn as_read(&self) -> Others<'_> {
-        Others { busy: self.busy, changed: self.changed, parts: &self.parts }
+        Others { busy: self.busy, hidden: self.hidden, changed: self.changed, parts: &self.parts }
     }
+}
+
+/// Whether a look may have final refunds of its order looked at: one at a refund that is open. Two that are
+/// final would wake each other for ever.
+pub(in crate::store) fn wakes_followed<B: Borrow<Row>>(steps: &[(B, Written)]) -> bool {
+    steps.iter().any(|(before, _)| !before.borrow().refund.state.kind().is_final())
 }
 
 /// Whether an order lists as effected what is FAILED or CANCELED here.
@@ -90,8 +112,15 @@ pub(in crate::store) fn figures_are_unclear<'a>(
     account: &Account,
     own: impl IntoIterator<Item = &'a Refund>,
 ) -> bool {
-    let hidden = |refund: &Refund| is_busy(refund.state.kind()) && refund.items.is_empty();
-    !account.capabilities.echoes_key && own.into_iter().any(hidden)
+    !account.capabilities.echoes_key && own.into_iter().any(is_hidden)
+}
+
+/// Whether nobody can tell which entries of its order are a refund's: it is undecided, or a person said that
+/// it went back, and no part of it is known.
+fn is_hidden(refund: &Refund) -> bool {
+    let kind = refund.state.kind();
+    let went_back = matches!(kind, StateKind::Succeeded | StateKind::PartiallySucceeded);
+    (is_busy(kind) || went_back) && refund.items.is_empty()
 }
 
 /// Whether a step frees its order for the refunds that wait for it.

@@ -8,13 +8,17 @@ use crate::domain::attempt::{Attempt, AttemptEnd};
 use crate::domain::decision::Verdict;
 use crate::domain::discrepancy::Discrepancy;
 use crate::domain::event::{Actor, Event};
-use crate::domain::history::{Decision, DecisionKind, Entry};
+use crate::domain::history::{Decision, DecisionKind, Entry, Head};
+use crate::domain::id::RefundId;
 use crate::domain::plan::next_follow;
 use crate::domain::refund::{Change, IllegalTransition, Refund, State, StateKind, Success, Transition};
 use crate::domain::ruling::Ruled;
 use crate::domain::timestamp::Timestamp;
 use crate::store::history::{Sealed, seal};
 use crate::store::{AttemptRecord, Member, Record};
+
+/// How often in a row a final refund waits for a look that teaches something, once its schedule is over.
+const FOLLOW_WAITS_MAX: u32 = 20;
 
 /// What is written of one refund.
 #[derive(Debug, Clone)]
@@ -39,6 +43,11 @@ pub(in crate::store) enum Stepped {
 }
 
 impl Written {
+    /// The refund with the head of its history.
+    pub(in crate::store) fn head(&self) -> (RefundId, Head) {
+        (self.row.refund.id, self.row.refund.history)
+    }
+
     /// A refund that was accepted; the transition's refund gets the head of its history.
     pub(in crate::store) fn accepted(transition: &mut Transition) -> Self {
         let entries = transition.event.iter().cloned().map(Entry::Event).collect();
@@ -161,11 +170,12 @@ impl Row {
         let was_final = self.refund.state.kind().is_final();
         let schedule = &account.schedule;
         match change {
-            // The look taught nothing, or could not be made: again, but not for ever.
+            // Nobody looked yet, or the look taught nothing: again, but not for ever.
             Some(Change::Wait { delay, .. }) if was_final => {
                 let last = schedule.follow_steps.last().copied().unwrap_or_default();
                 let end = after.update_time.plus(last + schedule.follow_again());
-                Some(now.plus(*delay)).filter(|_| now < end)
+                let few = self.refund.idle_steps < FOLLOW_WAITS_MAX;
+                Some(now.plus(*delay)).filter(|_| few || now < end)
             }
             Some(_) | None => {
                 let doubted = self.refund.state.doubt().is_some() || self.is_followed();

@@ -79,5 +79,6 @@ pub(super) async fn close(
         .await?;
     let written = row.closing(actor, note, now);
     refunds::write(tx, std::slice::from_ref(&written)).await?;
-    Ok((Closed::Now(Box::new(found.closed(now, &actor.name, note))), Wakes::default()))
+    let wakes = Wakes { grown: vec![written.head()], ..Wakes::default() };
+    Ok((Closed::Now(Box::new(found.closed(now, &actor.name, note))), wakes))
 }

@@ -140,14 +140,19 @@ pub(super) async fn follow_listed(
     if listed.is_empty() {
         return Ok(());
     }
-    let noticed = Query::select().column(discrepancy::Column::RefundId).from(discrepancy::Entity).to_owned();
+    let ids_listed = || listed.iter().map(|refund| refund.id.0);
+    let noticed = Query::select()
+        .column(discrepancy::Column::RefundId)
+        .from(discrepancy::Entity)
+        .cond_where(discrepancy::Column::RefundId.is_in(ids_listed()))
+        .to_owned();
     let idle = Condition::any()
         .add(refund::Column::FollowUs.is_null())
         .add(refund::Column::FollowUs.gt(now.micros()));
     let ids = refund::Entity::find()
         .select_only()
         .column(refund::Column::Id)
-        .filter(refund::Column::Id.is_in(listed.iter().map(|refund| refund.id.0)))
+        .filter(refund::Column::Id.is_in(ids_listed()))
         .filter(refund::Column::Id.not_in_subquery(noticed))
         .filter(idle)
         .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)

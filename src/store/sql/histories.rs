@@ -21,8 +21,10 @@ use crate::store::{Chain, Result};
 /// Everything known of a refund.
 pub(super) async fn history<C: ConnectionTrait>(db: &C, id: RefundId) -> Result<History, Fault> {
     let mut told = History::of(opened(id, sealed_of(db, id).await?)?);
-    if told.events.first().is_none_or(|event| event.sequence > 1) {
-        told.events = events_after(db, id, 0, None).await?;
+    // An older program in the same deployment writes no entries.
+    let events = events_after(db, id, 0, None).await?;
+    if !told.events.iter().map(|event| event.sequence).eq(events.iter().map(|event| event.sequence)) {
+        told.events = events;
         told.attempts = attempts_of(db, id).await?;
     }
     let discrepancies = discrepancy::Entity::find()

@@ -18,7 +18,7 @@ use crate::domain::id::AttemptId;
 use crate::domain::timestamp::Timestamp;
 use crate::store::row::{
     EsimKey, GuardKey, Row, Stepped, Written, figures_are_unclear, frees_order, marked, next_slot,
-    own_seen_minor,
+    own_seen_minor, wakes_followed,
 };
 use crate::store::wake::Wakes;
 use crate::store::{AttemptRecord, Error, Record, Recorded, Result};
@@ -52,6 +52,7 @@ pub(super) async fn record(
     }
     let opened = steps.iter().chain(&late).filter(|(_, written)| written.discrepancy.is_some());
     wakes.noticed = opened.map(|(before, _)| before.refund.id).collect();
+    wakes.grown = late.iter().map(|(_, written)| written.head()).collect();
     for (_, evidence) in &late {
         refunds::write(tx, std::slice::from_ref(evidence)).await?;
     }
@@ -112,7 +113,9 @@ async fn tell_guards(
     if let Some(snapshot) = &record.snapshot {
         for key in keys {
             let all = guards::refunds_of(tx, &key).await?;
-            guards::follow_listed(tx, snapshot, &all, now).await?;
+            if wakes_followed(steps) {
+                guards::follow_listed(tx, snapshot, &all, now).await?;
+            }
             if figures_are_unclear(account, &all) {
                 continue;
             }

@@ -38,7 +38,7 @@ pub(super) async fn recover(
         .all(&tx.conn)
         .await?;
     let now = tx.now().await?;
-    let mut made_unknown = Vec::new();
+    let (mut made_unknown, mut grown) = (Vec::new(), Vec::new());
     for model in models {
         let row = Row::try_from(model)?;
         let restored = row.restored(restored_to, configured, jitter, now)?;
@@ -46,10 +46,11 @@ pub(super) async fn recover(
             insert_attempt(tx, attempt).await?;
         }
         refunds::write(tx, std::slice::from_ref(&restored.written)).await?;
+        grown.push(restored.written.head());
         made_unknown.push(row.refund.id);
     }
     let paused = hold_up(tx, restored_to, configured, now).await?;
-    let wakes = Wakes { changed: made_unknown.clone(), due: true, ..Wakes::default() };
+    let wakes = Wakes { changed: made_unknown.clone(), due: true, grown, ..Wakes::default() };
     Ok((Recovery { made_unknown, after_restore_point, paused }, wakes))
 }
 

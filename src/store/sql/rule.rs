@@ -10,7 +10,7 @@ use crate::domain::account::{Account, AccountIdentity};
 use crate::domain::admission::{AccountState, Amendment};
 use crate::domain::history::History;
 use crate::domain::id::RefundId;
-use crate::domain::ruling::{Action, Ruled, Ruling, rule as decide};
+use crate::domain::ruling::{Ruled, Ruling, rule as decide};
 use crate::store::history::opened;
 use crate::store::row::{EsimKey, GuardKey, frees_order};
 use crate::store::wake::Wakes;
@@ -26,15 +26,13 @@ pub(super) async fn rule(
     let Some(before) = locked.remove(&id) else {
         return Ok((RuledAs::NotFound, Wakes::default()));
     };
-    let last = match &ruling.action {
-        Action::Cancel | Action::Check => None,
-        Action::Resolve(_) | Action::Retried(_) => {
-            let entries = opened(id, histories::sealed_of(&tx.conn, id).await?)?;
-            ruling.last_of_its_kind(History::of(entries).decisions)
-        }
+    let earlier = if ruling.asks_history() {
+        History::of(opened(id, histories::sealed_of(&tx.conn, id).await?)?).decisions
+    } else {
+        Vec::new()
     };
     let now = tx.now().await?;
-    let ruled = match decide(&before.refund, ruling, account, last.as_ref(), now) {
+    let ruled = match decide(&before.refund, ruling, account, &earlier, now) {
         Ok(Ruled::Already) => {
             return Ok((RuledAs::Already(Box::new(before.refund)), Wakes::default()));
         }

@@ -31,10 +31,11 @@ pub(super) async fn matching<C: ConnectionTrait>(
     limit: u64,
 ) -> Result<Matching, Fault> {
     let events = events_from(db, position, limit).await?;
+    let looked_from = events.first().and_then(|event| event.position);
     let looked_to = events.last().and_then(|event| event.position).unwrap_or(position);
     let ids: BTreeSet<uuid::Uuid> = events.iter().map(|event| event.refund_id.0).collect();
     if ids.is_empty() || filter.nothing {
-        return Ok(Matching { events: Vec::new(), looked_to });
+        return Ok(Matching { events: Vec::new(), looked_from, looked_to });
     }
     let told: Vec<Told> = refund::Entity::find()
         .select_only()
@@ -65,7 +66,7 @@ pub(super) async fn matching<C: ConnectionTrait>(
         let amount = amounts.get(&event.refund_id)?;
         Some((event, *amount))
     });
-    Ok(Matching { events: matching.collect(), looked_to })
+    Ok(Matching { events: matching.collect(), looked_from, looked_to })
 }
 
 /// Filtered here: with a filter in the statement a planner sorts all that is open for each page.

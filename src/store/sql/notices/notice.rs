@@ -56,7 +56,7 @@ impl Notice {
         } else {
             let changed = self.changed.into_iter().collect();
             let (due, placed) = (self.due, self.placed);
-            bell.ring_for_others(Wakes { changed, due, placed, noticed: Vec::new() });
+            bell.ring_for_others(Wakes { changed, due, placed, ..Wakes::default() });
         }
     }
 
