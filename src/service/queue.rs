@@ -41,7 +41,7 @@ impl Service {
         let account = self.accounts.get(name);
         let ahead = self.store.ahead(&self.sharing(account, name), refund).await?;
         Ok(Some(Waiting {
-            wait: standing.told(wait),
+            wait: standing.told(refund, wait),
             place: ahead.saturating_add(1),
             send_time: standing.send_time(refund, wait, account, ahead),
         }))
@@ -87,25 +87,30 @@ impl Service {
 }
 
 impl Standing {
-    /// What it really waits for.
-    fn told(&self, wait: Wait) -> Wait {
+    /// What it really waits for: what held up its account, or itself, when its row was written may be over.
+    fn told(&self, refund: &Refund, wait: Wait) -> Wait {
         match wait {
-            Wait::Turn | Wait::Backoff if self.state.is_paused(self.now) => Wait::AccountPaused,
-            Wait::Turn | Wait::Backoff if self.state.blocked.is_some() => Wait::AccountBlocked,
-            Wait::Turn | Wait::Backoff if self.state.open_until.is_some() => Wait::Breaker,
-            Wait::Turn | Wait::Backoff if self.slot.is_some() => Wait::Slot,
-            Wait::Turn
-            | Wait::Backoff
-            | Wait::Slot
-            | Wait::Order
-            | Wait::AccountBlocked
-            | Wait::AccountPaused
-            | Wait::Breaker
-            | Wait::NotBefore
-            | Wait::Answer
-            | Wait::Check
-            | Wait::Review
-            | Wait::Person => wait,
+            Wait::AccountBlocked | Wait::AccountPaused | Wait::Breaker => {
+                self.held_up_by().unwrap_or(Wait::Turn)
+            }
+            Wait::NotBefore if refund.content.not_before.is_none_or(|at| at <= self.now) => {
+                self.held_up_by().unwrap_or(Wait::Turn)
+            }
+            Wait::Turn | Wait::Backoff | Wait::Slot => self.held_up_by().unwrap_or(wait),
+            Wait::Order | Wait::NotBefore | Wait::Answer | Wait::Check | Wait::Review | Wait::Person => wait,
+        }
+    }
+
+    /// What holds up the account now.
+    fn held_up_by(&self) -> Option<Wait> {
+        if self.state.is_paused(self.now) {
+            Some(Wait::AccountPaused)
+        } else if self.state.blocked.is_some() {
+            Some(Wait::AccountBlocked)
+        } else if self.state.open_until.is_some() {
+            Some(Wait::Breaker)
+        } else {
+            self.slot.map(|_| Wait::Slot)
         }
     }
 

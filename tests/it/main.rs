@@ -65,4 +65,6 @@ mod trace;
 #[cfg(test)]
 mod validate;
 #[cfg(test)]
+mod waiting;
+#[cfg(test)]
 mod worldline_tokens;
