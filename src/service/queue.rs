@@ -52,15 +52,17 @@ impl Service {
     pub(super) async fn tell_account_waits(&self, refunds: &mut [Refund]) -> Result<(), Error> {
         let mut known: BTreeMap<AccountName, Standing> = BTreeMap::new();
         for refund in refunds {
-            let State::Pending { wait } = &mut refund.state else { continue };
+            let State::Pending { wait } = refund.state else { continue };
             let name = &refund.content.account;
-            if let Some(standing) = known.get(name) {
-                *wait = standing.told(*wait);
+            let told = if let Some(standing) = known.get(name) {
+                standing.told(refund, wait)
             } else {
                 let standing = self.standing(name).await?;
-                *wait = standing.told(*wait);
+                let told = standing.told(refund, wait);
                 known.insert(name.clone(), standing);
-            }
+                told
+            };
+            refund.state = State::Pending { wait: told };
         }
         Ok(())
     }

@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use refunds::domain::account::Account;
 use refunds::domain::admission::{Amendment, Pause};
+use refunds::domain::event::Actor;
 use refunds::domain::id::RefundId;
 use refunds::domain::reason::FailureReason;
 use refunds::domain::refund::{Change, Failure, Refund, StateKind, Success, Wait};
+use refunds::domain::ruling::{Action, Outcome, Ruling};
 use refunds::domain::timestamp::Timestamp;
 use refunds::store::{Lease, Recorded, Store};
 
@@ -206,5 +208,27 @@ on_every_store! {
         let reversed = apply(&*store, reversed, &company).await;
         assert_eq!((reversed.state.kind(), reversed.follow), (StateKind::Reversed, None));
         accept(&*store, wish()).await;
+    }
+
+    async fn a_look_at_what_its_order_lists_undecided_does_not_wake_itself(db: &TestDatabase) {
+        let store = db.store();
+        let account = account("shop-au");
+        let refund = accept(&*store, payment(&account.identity, "1", 100)).await;
+        let unanswered = Change::Unanswered { delay: LEASE, overdue_after: LEASE };
+        ended(db, &account, unanswered).await;
+        db.clock.advance(account.answer);
+        let failed = Ruling {
+            action: Action::Resolve(Outcome::Failed),
+            actor: Actor::of("ann"),
+            evidence: Some("ticket".to_owned()),
+            note: None,
+        };
+        store.rule(refund.id, &failed, Some(&account)).await.unwrap();
+        let lease = next_look(db, &account, refund.id).await;
+        let mut record = step(&account, &lease, Some(NOTHING_NEW));
+        record.snapshot = Some(snapshot(100, 0, vec![seen(&refund, 100)]));
+        apply(&*store, record, &account).await;
+        let next = follow_of(&*store, refund.id).await.unwrap();
+        assert!(next > db.clock.now(), "looked at again at once: {next}");
     }
 }
