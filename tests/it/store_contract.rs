@@ -7,6 +7,7 @@ mod discrepancies;
 mod dropped;
 mod esims;
 mod events;
+mod figures;
 mod follow_ups;
 mod laws;
 mod leases;
