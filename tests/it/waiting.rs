@@ -17,7 +17,7 @@ const WINDOW: (&str, &str) = ("REFUNDS__ACCOUNTS__SHOP__RATE__PER_MS", "300000")
 /// The time between two slots of that window: what a connection may take comes on top, and two seconds.
 const SLOTS_APART_MS: i64 = 300_000 + 500 + 2_000;
 /// What an estimate may be off by, milliseconds.
-const NEARLY_MS: i64 = 1_000;
+const NEARLY_MS: i64 = 5_000;
 /// Ten minutes.
 const LONG_MS: &str = "600000";
 
@@ -177,13 +177,13 @@ on_every_app! {
         let refused = app.refund("b1", "9986001").await.refund_id;
         let is_blocked = |refund: &Refund| refund.waits_for() == Wait::AccountBlocked;
         app.wait_until(&refused, "blocked", is_blocked).await;
-        let blocked_ms = now_ms(app);
         let other = app.refund("b2", "1001").await.refund_id;
         for (id, place) in [(&refused, 1), (&other, 2)] {
-            let refund = app.get(id).await;
-            assert_eq!((refund.waits_for(), refund.queue_place), (Wait::AccountBlocked, place));
-            let at_ms = after(&refund, blocked_ms);
-            assert!((540_000..=601_000).contains(&at_ms), "{at_ms}");
+            // Whoever had it in hand when the block came may look once more.
+            let refund = app.wait_until(id, "blocked", is_blocked).await;
+            assert_eq!(refund.queue_place, place);
+            let at_ms = after(&refund, now_ms(app));
+            assert!((540_000..=600_000).contains(&at_ms), "{at_ms}");
         }
         // Somebody who pauses it decides before any probe.
         app.hold_up("afterpay", None).await.unwrap();

@@ -96,7 +96,7 @@ on_every_app! {
         app.pause().await;
         app.set(&[("REFUNDS__ACCOUNTS__AFTERPAY__TIMEOUTS__READ_MS", "15000")]);
         app.resume().await;
-        app.sandbox.settings(&json!({ "slow_ms": 3_000 })).await;
+        app.sandbox.settings(&json!({ "slow_ms": 6_000 })).await;
         let held = || CreateRefundRequest {
             not_before: Some(app.in_seconds(3_600)),
             ..request("p1", "1001", 1_000)

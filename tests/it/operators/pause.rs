@@ -44,7 +44,7 @@ on_every_app! {
         app.pause().await;
         app.set(&[("REFUNDS__ACCOUNTS__AFTERPAY__TIMEOUTS__READ_MS", "15000")]);
         app.resume().await;
-        app.sandbox.settings(&json!({ "slow_ms": 1_500 })).await;
+        app.sandbox.settings(&json!({ "slow_ms": 5_000, "hold_ms": 5_000 })).await;
         let doubt = came_to(app, request("f0", "9971001", 1_000), State::Sending).await;
         let in_flight = came_to(app, request("f1", "9942001", 1_000), State::Sending).await;
         app.hold_up("afterpay", None).await.unwrap();

@@ -1,5 +1,7 @@
 //! Resolving: what became of a refund, as a person found out.
 
+use std::time::Duration;
+
 use refunds::grpc::proto::refund::State;
 use refunds::grpc::proto::{
     CreateRefundRequest, FailureReason, Money, Outcome, ResolveRefundRequest, StreamRefundStatusRequest, Wait,
@@ -69,7 +71,7 @@ on_every_app! {
 
     async fn what_may_be_on_its_way_is_left_alone(app: &mut TestApp) {
         in_doubt(app).await;
-        app.sandbox.settings(&json!({ "slow_ms": 5_000 })).await;
+        app.sandbox.settings(&json!({ "slow_ms": 8_000 })).await;
         for (order, state) in [("wl-9942-1", State::Sending), ("wl-9943-1", State::Unknown)] {
             let refund = came_to(app, at_worldline(order, WHOLE), state).await;
             for outcome in [Outcome::Failed, Outcome::Succeeded] {
@@ -177,7 +179,7 @@ on_every_app! {
 
     async fn a_success_may_be_said_to_be_taken_back_and_frees_nothing_yet(app: &mut TestApp) {
         app.pause().await;
-        app.set(&[("REFUNDS__ACCOUNTS__WORLDLINE__SCHEDULE__FOLLOW_SCHEDULE_MS", "200,400,600")]);
+        app.set(&[("REFUNDS__ACCOUNTS__WORLDLINE__SCHEDULE__FOLLOW_SCHEDULE_MS", "3600000,7200000")]);
         in_doubt(app).await;
         let wish = at_worldline("wl-1-1", 70_000);
         let refund = came_to(app, wish.clone(), State::Succeeded).await;
@@ -193,7 +195,10 @@ on_every_app! {
         assert_eq!((last.actor.as_str(), last.note.as_str()), ("operator", "The bank sent it back."));
         // The provider's figures say that it stands, whatever a person says, as often as they are looked at.
         let before = app.looks(&refund.refund_id).await;
-        app.looked_up(&refund.refund_id, before + 2).await;
+        for look in 1..=2 {
+            app.clock.advance(Duration::from_hours(1));
+            app.looked_up(&refund.refund_id, before + look).await;
+        }
         assert!(!app.get(&refund.refund_id).await.amount_freed);
         assert_eq!(app.remaining(&wish).await, Some(30_000));
         let more = CreateRefundRequest { request_id: "more".to_owned(), ..at_worldline("wl-1-1", 30_001) };
