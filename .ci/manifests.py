@@ -122,7 +122,7 @@ def check_server(objects, config):
         asked = probe.get("grpc", {})
         law(asked == {"port": port, "service": alive}, f"{name} does not ask {alive!r}: the process alone")
     law(startup["periodSeconds"] * startup["failureThreshold"] == 60, "startup may not take 2 s x 30")
-    names = re.search(r"const NAMES: .*?= (.*?);", read("src/grpc.rs"), re.DOTALL)[1]
+    names = re.search(r"const NAMES: .*?=\s+(.*?);", read("src/grpc.rs"), re.DOTALL)[1]
     known = re.findall(r'"([^"]*)"', names)
     asked = ready.get("grpc", {})
     law(asked.get("port") == port, f"readiness does not ask health on {port}")
