@@ -165,6 +165,12 @@ impl Caller {
     }
 
     /// # Errors
+    /// When it is no operator.
+    pub fn must_operate(&self) -> Result<(), Error> {
+        if self.operate { Ok(()) } else { Err(Error::RightMissing("operate")) }
+    }
+
+    /// # Errors
     /// When it has no right at all.
     fn needs_a_right(&self) -> Result<(), Error> {
         if self.refund || self.read_all || self.operate { Ok(()) } else { Err(Error::RightMissing("refund")) }

@@ -225,12 +225,18 @@ pub enum ChainFault {
         head_hash: Hash,
     },
     /// The chain ends in another state than the refund.
-    #[error("the last state in the chain is {told}, the refund is {stands}")]
+    #[error(
+        "the last state in the chain is {told} at sequence {told_at}, the refund is {stands} at {stands_at}"
+    )]
     State {
         /// What the chain says.
         told: StateKind,
+        /// The sequence of that.
+        told_at: i64,
         /// What the refund says.
         stands: StateKind,
+        /// Its sequence.
+        stands_at: i64,
     },
 }
 

@@ -92,8 +92,8 @@ pub enum Objection {
     NoLookup,
 }
 
-/// Decides. `account` is that of the refund as configured, if it still is; `last` the last decision of this
-/// kind on record.
+/// Decides. `account` is that of the refund as configured, if it still is; `earlier` are the decisions on
+/// record, which only what [`asks`](Ruling::asks_history) for them needs.
 ///
 /// # Errors
 /// Why not: nothing changes then.
@@ -115,7 +115,7 @@ pub fn rule(
             Ok(Ruled::Changed(Box::new(canceled), None))
         }
         Action::Resolve(outcome) => {
-            let decision = ruling.decision(now);
+            let decision = outcome.told_by(ruling.decision(DecisionKind::Resolve, now));
             // No outcome can be recorded twice: the same again was said before.
             if earlier.iter().any(|other| other.says_the_same(&decision)) {
                 return Ok(Ruled::Already);
@@ -127,12 +127,14 @@ pub fn rule(
             Ok(Ruled::Changed(Box::new(resolved), Some(decision)))
         }
         Action::Check => {
-            checked(refund, lookup, now).map(|due| Ruled::Due(Box::new(due), ruling.decision(now)))
+            let decision = ruling.decision(DecisionKind::Check, now);
+            checked(refund, lookup, now).map(|due| Ruled::Due(Box::new(due), decision))
         }
         Action::Retried(id) => {
-            let decision = ruling.decision(now);
             let again = earlier.iter().any(|other| other.retried_as == Some(*id));
-            Ok(if again { Ruled::Already } else { Ruled::Noted(decision) })
+            let decision = ruling.decision(DecisionKind::Retry, now);
+            let noted = Ruled::Noted(Decision { retried_as: Some(*id), ..decision });
+            Ok(if again { Ruled::Already } else { noted })
         }
     }
 }
@@ -246,29 +248,17 @@ impl Ruling {
         }
     }
 
-    /// What goes on record of it.
-    fn decision(&self, now: Timestamp) -> Decision {
-        let of_kind = |kind| Decision {
-            evidence: self.evidence.clone(),
-            note: self.note.clone(),
-            ..Decision::new(kind, self.actor.clone(), now)
-        };
-        match &self.action {
-            Action::Resolve(outcome) => {
-                let (state, amount_minor, provider_refund_id) = outcome.told();
-                let outcome = Some(state);
-                Decision { outcome, amount_minor, provider_refund_id, ..of_kind(DecisionKind::Resolve) }
-            }
-            Action::Retried(id) => Decision { retried_as: Some(*id), ..of_kind(DecisionKind::Retry) },
-            Action::Check | Action::Cancel => of_kind(DecisionKind::Check),
-        }
+    /// What goes on record of it, whatever it is.
+    fn decision(&self, kind: DecisionKind, now: Timestamp) -> Decision {
+        let (evidence, note) = (self.evidence.clone(), self.note.clone());
+        Decision { evidence, note, ..Decision::new(kind, self.actor.clone(), now) }
     }
 }
 
 impl Outcome {
-    /// The state that it records, how much went back, and the provider's reference.
-    fn told(&self) -> (StateKind, Option<i64>, Option<String>) {
-        match self {
+    /// A decision that tells it: the state that it records, how much went back, the provider's reference.
+    fn told_by(&self, decision: Decision) -> Decision {
+        let (state, amount_minor, provider_refund_id) = match self {
             Self::Succeeded { amount_minor, provider_refund_id } => {
                 (StateKind::Succeeded, *amount_minor, provider_refund_id.clone())
             }
@@ -277,7 +267,8 @@ impl Outcome {
             }
             Self::Failed => (StateKind::Failed, None, None),
             Self::Reversed => (StateKind::Reversed, None, None),
-        }
+        };
+        Decision { outcome: Some(state), amount_minor, provider_refund_id, ..decision }
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tonic::{Request, Response, Status};
 
 use crate::domain::id::AccountName;
-use crate::service::{Caller, Error, Service};
+use crate::service::{Caller, Service};
 use crate::telemetry::spans;
 
 use super::auth::{actor, caller, trace};
@@ -36,10 +36,6 @@ impl Handler {
         let resolved = self.service.resolve(caller, resolution, actor(caller)).await;
         resolved.map(write::refund).map_err(status::of)
     }
-}
-
-fn may_operate(caller: &Caller) -> Result<(), Status> {
-    if caller.operate { Ok(()) } else { Err(status::of(Error::RightMissing("operate"))) }
 }
 
 #[tonic::async_trait]
@@ -74,7 +70,7 @@ impl OperatorService for Handler {
         use proto::batch_resolve_result::Result as Wire;
         let caller = caller(&request)?;
         let requests = operator::batch(request.into_inner()).map_err(|f| status::invalid(&f))?;
-        may_operate(&caller)?;
+        caller.must_operate().map_err(status::of)?;
         let mut results = Vec::with_capacity(requests.len());
         for request in requests {
             let refund_id = request.refund_id.clone();

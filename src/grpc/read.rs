@@ -19,6 +19,7 @@ use crate::service::{FieldFault, Start, Watch, WatchTarget};
 use super::proto;
 
 pub(super) mod operator;
+use list::given;
 pub(super) use list::{account_name, list, overdue};
 
 /// Collects faults while reading goes on.
@@ -76,11 +77,7 @@ pub(super) fn create(request: proto::CreateRefundRequest) -> Result<(RequestId, 
     let purchase_time = time(&mut faults, "purchase_time", request.purchase_time);
     let not_before = time(&mut faults, "not_before", request.not_before);
     let send_before = time(&mut faults, "send_before", request.send_before);
-    let retry_of = if request.retry_of.is_empty() {
-        None
-    } else {
-        faults.take("retry_of", RefundId::parse(&request.retry_of))
-    };
+    let retry_of = given(&mut faults, "retry_of", &request.retry_of, RefundId::parse);
     match (request_id, account, target, reason) {
         (Some(request_id), Some(account), Some(target), Some(reason)) if faults.0.is_empty() => Ok((
             request_id,
@@ -214,10 +211,10 @@ pub(super) fn watch(request: proto::StreamRefundStatusRequest) -> Result<Watch, 
 }
 
 fn filter(faults: &mut Faults, wire: &proto::StreamFilter) -> EventFilter {
-    let given = |text: &str| (!text.is_empty()).then(|| text.to_owned());
-    let account = given(&wire.account).and_then(|n| faults.take("filter.account", AccountName::parse(&n)));
-    let caller = given(&wire.caller).and_then(|n| faults.take("filter.caller", CallerName::parse(&n)));
-    EventFilter { caller, account, order_key: given(&wire.order_id), nothing: false }
+    let account = given(faults, "filter.account", &wire.account, AccountName::parse);
+    let caller = given(faults, "filter.caller", &wire.caller, CallerName::parse);
+    let order_key = Some(wire.order_id.clone()).filter(|id| !id.is_empty());
+    EventFilter { caller, account, order_key, nothing: false }
 }
 
 fn reason(wire: proto::Reason) -> Reason {

@@ -166,12 +166,6 @@ impl Service {
     }
 }
 
-impl Caller {
-    pub(super) fn must_operate(&self) -> Result<(), Error> {
-        if self.operate { Ok(()) } else { Err(Error::RightMissing("operate")) }
-    }
-}
-
 fn check_amount(refund: &Refund, resolution: &Resolution) -> Result<(), Error> {
     let Some(amount) = resolution.amount else { return Ok(()) };
     let fault = match refund.content.payment() {

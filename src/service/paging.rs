@@ -103,7 +103,8 @@ impl List {
         Token { place, list: self.name() }.encode()
     }
 
-    fn name(&self) -> String {
+    /// What tells it apart, in short.
+    pub(super) fn name(&self) -> String {
         let hash = self.0.clone().finalize();
         URL_SAFE_NO_PAD.encode(hash.iter().copied().take(HASH_BYTES).collect::<Vec<_>>())
     }

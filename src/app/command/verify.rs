@@ -6,7 +6,8 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 use crate::config::Config;
-use crate::domain::history::{Hash, Head, verify as verify_chain};
+use crate::domain::event::Event;
+use crate::domain::history::{ChainFault, Hash, Head, verify as verify_chain};
 use crate::domain::id::RefundId;
 use crate::store::{Chain, Store, TimeSource};
 use crate::telemetry::head_of_line;
@@ -91,10 +92,9 @@ fn faults_of(chain: &Chain, told: &[Head]) -> Vec<String> {
             let (state, sequence) = (refund.state.kind(), refund.sequence);
             let last = history.events.last();
             if let Some(last) = last.filter(|last| (last.state, last.sequence) != (state, sequence)) {
-                faults.push(format!(
-                    "the last state in the history is {} at sequence {}, the refund is {state} at {sequence}",
-                    last.state, last.sequence
-                ));
+                let Event { state: told, sequence: told_at, .. } = *last;
+                let fault = ChainFault::State { told, told_at, stands: state, stands_at: sequence };
+                faults.push(fault.to_string());
             }
         }
     }

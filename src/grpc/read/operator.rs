@@ -26,10 +26,7 @@ pub(in crate::grpc) fn resolution(
 ) -> Result<Resolution, Vec<FieldFault>> {
     let mut faults = Faults::default();
     let refund_id = faults.take("refund_id", RefundId::parse(&request.refund_id));
-    let amount = match request.amount_succeeded {
-        None => None,
-        Some(wire) => money(&mut faults, "amount_succeeded", &wire),
-    };
+    let amount = request.amount_succeeded.and_then(|wire| money(&mut faults, "amount_succeeded", &wire));
     let reference = text(&mut faults, "provider_refund_id", request.provider_refund_id, REFERENCE_CHARS_MAX);
     let outcome = outcome(&mut faults, request.outcome, amount, reference);
     let evidence = needed(&mut faults, "evidence", &request.evidence);
@@ -96,10 +93,7 @@ pub(in crate::grpc) fn retry(
     let mut faults = Faults::default();
     let request_id = faults.take("request_id", RequestId::parse(&request.request_id));
     let refund_id = faults.take("refund_id", RefundId::parse(&request.refund_id));
-    let amount = match request.amount {
-        None => None,
-        Some(wire) => money(&mut faults, "amount", &wire),
-    };
+    let amount = request.amount.and_then(|wire| money(&mut faults, "amount", &wire));
     let given = Some(request.evidence).filter(|given| !given.trim().is_empty()).unwrap_or_default();
     let evidence = text(&mut faults, "evidence", given, TEXT_CHARS_MAX);
     let note = needed(&mut faults, "note", &request.note);

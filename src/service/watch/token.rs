@@ -6,7 +6,8 @@ use sha2::{Digest, Sha256};
 
 use crate::domain::Rule;
 use crate::domain::event::EventFilter;
-use crate::domain::id::{AccountName, CallerName, RefundId};
+use crate::domain::id::{CallerName, RefundId};
+use crate::service::paging::List;
 
 /// The form of a token of one refund.
 const OF_REFUND: &str = "1";
@@ -101,15 +102,11 @@ impl Token {
 
     /// What a caller watches, in short.
     pub(super) fn watched(caller: &CallerName, filter: &EventFilter) -> String {
-        let part = |text: Option<&str>| text.unwrap_or_default().to_owned();
-        let parts = [
-            caller.as_str().to_owned(),
-            part(filter.caller.as_ref().map(CallerName::as_str)),
-            part(filter.account.as_ref().map(AccountName::as_str)),
-            part(filter.order_key.as_deref()),
-        ];
-        // No part holds a line feed.
-        hash(&parts.join("\n"))
+        List::new("watched", caller)
+            .with("caller", filter.caller.as_ref())
+            .with("account", filter.account.as_ref())
+            .with("order_id", filter.order_key.as_ref())
+            .name()
     }
 }
 

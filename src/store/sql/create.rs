@@ -42,17 +42,16 @@ pub(super) async fn create(tx: &Tx, batch: &[NewRefund]) -> Result<(Vec<Acceptan
             esims.iter().filter(|key| taken.contains(key)).map(|key| key.iccid.clone()).collect();
         let mut acceptance = accept(new.clone(), accepted.get(&scope), guard, &of_others, now);
         if let Acceptance::Accepted { transition, guard } = &mut acceptance {
-            let new = Written::accepted(transition);
-
+            let first = Written::accepted(transition);
             if let (Some(key), Some(guard)) = (key, guard) {
                 guards.set(key, guard.clone());
             }
-            accepted.insert(scope, new.row.refund.clone());
+            accepted.insert(scope, first.row.refund.clone());
             taken.extend(esims.iter().cloned());
             claimed.extend(esims.into_iter().map(|key| (key, transition.refund.id)));
             wakes.changed.push(transition.refund.id);
             wakes.due |= transition.refund.due.is_some_and(|due| due <= now);
-            written.push(new);
+            written.push(first);
         }
         acceptances.push(acceptance);
     }

@@ -71,7 +71,7 @@ impl Tx {
                 return Err(Fault::ReadOnly);
             }
         }
-        Ok(self.conn.rollback().await?)
+        self.abandon().await
     }
 
     /// Ends it without a trace.
