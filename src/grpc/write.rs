@@ -38,7 +38,7 @@ pub(super) fn refund(refund: Refund) -> proto::Refund {
     let provider_refund_id = refund.state.provider_refund_id().unwrap_or_default().to_owned();
     let content = refund.content;
     let currency = content.payment().map(|p| p.amount.currency());
-    let amount = success.and_then(|s| s.amount_minor).zip(currency);
+    let amount_succeeded = amount(success.and_then(|s| s.amount_minor), currency);
     let items = refund.items.into_iter().map(|part| item(part, currency)).collect();
     proto::Refund {
         refund_id: refund.id.to_string(),
@@ -48,7 +48,7 @@ pub(super) fn refund(refund: Refund) -> proto::Refund {
         provider: refund.identity.provider.word().to_owned(),
         state: state(refund.state.kind()).into(),
         failure: failure.map(failure_of),
-        amount_succeeded: amount.and_then(|(minor, currency)| Money::new(currency, minor).ok()).map(money),
+        amount_succeeded,
         provider_refund_id,
         provider_complete_time: success.and_then(|s| s.completed).map(time),
         provider_key: refund.key.to_string(),
@@ -154,12 +154,10 @@ fn item(item: Item, currency: Option<Currency>) -> proto::Item {
         ItemState::Succeeded => Wire::Succeeded,
         ItemState::Failed => Wire::Failed,
     };
-    let amount =
-        item.amount_minor.zip(currency).and_then(|(minor, currency)| Money::new(currency, minor).ok());
     proto::Item {
         item_id: item.id,
         state: state.into(),
-        amount: amount.map(money),
+        amount: amount(item.amount_minor, currency),
         provider_code: item.provider_code.unwrap_or_default(),
     }
 }
@@ -170,6 +168,12 @@ fn failure_of(failure: &Failure) -> proto::Failure {
         provider_code: failure.provider_code.clone().unwrap_or_default(),
         text: failure.text.clone().unwrap_or_default(),
     }
+}
+
+/// An amount where both parts of it are known; eSIMs have no currency.
+fn amount(minor: Option<i64>, currency: Option<Currency>) -> Option<proto::Money> {
+    let (minor, currency) = minor.zip(currency)?;
+    Money::new(currency, minor).ok().map(money)
 }
 
 fn money(money: Money) -> proto::Money {

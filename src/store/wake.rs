@@ -5,6 +5,8 @@ use tokio::sync::broadcast;
 
 use crate::domain::history::Head;
 use crate::domain::id::RefundId;
+use crate::domain::timestamp::Timestamp;
+use crate::store::row::Written;
 
 /// Changes that a slow listener may lag behind before it misses some.
 const CHANGES_MAX: usize = 4_096;
@@ -48,6 +50,15 @@ pub(super) struct Wakes {
     pub(super) noticed: Vec<RefundId>,
     /// Refunds whose histories grew by what no other line tells, with the new heads.
     pub(super) grown: Vec<(RefundId, Head)>,
+}
+
+impl Wakes {
+    /// Adds what becomes of a refund: its events, and that it is due, if no worker has it.
+    pub(super) fn add(&mut self, written: &Written, now: Timestamp) {
+        self.changed.extend(written.events.iter().map(|event| event.refund_id));
+        let next = written.row.due.or(written.row.refund.follow);
+        self.due |= written.row.held.is_none() && next.is_some_and(|at| at <= now);
+    }
 }
 
 /// Both kinds of wakes.

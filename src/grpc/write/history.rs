@@ -3,7 +3,7 @@
 use tonic::Status;
 use tonic_types::StatusExt;
 
-use super::{duration, failure_of, money, state, time, wait};
+use super::{amount, duration, failure_of, money, state, time, wait};
 use crate::domain::attempt::Attempt;
 use crate::domain::discrepancy::Discrepancy;
 use crate::domain::event::Event;
@@ -15,13 +15,12 @@ use crate::service::Validated;
 
 pub(super) fn event(event: Event, of: Option<Money>) -> proto::StatusEvent {
     let minor = event.success.as_ref().and_then(|s| s.amount_minor);
-    let amount = minor.zip(of).and_then(|(minor, of)| Money::new(of.currency(), minor).ok());
     proto::StatusEvent {
         sequence: event.sequence,
         previous_state: event.previous.map_or(proto::refund::State::Unspecified, state).into(),
         state: state(event.state).into(),
         failure: event.failure.as_ref().map(failure_of),
-        amount_succeeded: amount.map(money),
+        amount_succeeded: amount(minor, of.map(Money::currency)),
         provider_refund_id: event.success.and_then(|s| s.provider_refund_id).unwrap_or_default(),
         note: event.note.unwrap_or_default(),
         actor: event.actor.name,
@@ -53,8 +52,6 @@ pub(super) fn attempt(attempt: Attempt) -> proto::Attempt {
 
 /// What a person decided; `of` is the amount of the refund.
 pub(super) fn decision(decision: Decision, of: Option<Money>) -> proto::Decision {
-    let amount = decision.amount_minor.zip(of);
-    let amount = amount.and_then(|(minor, of)| Money::new(of.currency(), minor).ok());
     let outcome = |kind: Option<StateKind>| kind.map_or(proto::refund::State::Unspecified, state);
     proto::Decision {
         kind: decision.kind.word().to_owned(),
@@ -62,7 +59,7 @@ pub(super) fn decision(decision: Decision, of: Option<Money>) -> proto::Decision
         time: Some(time(decision.time)),
         trace_id: decision.actor.trace_id.unwrap_or_default(),
         outcome: outcome(decision.outcome).into(),
-        amount_succeeded: amount.map(money),
+        amount_succeeded: amount(decision.amount_minor, of.map(Money::currency)),
         provider_refund_id: decision.provider_refund_id.unwrap_or_default(),
         evidence: decision.evidence.unwrap_or_default(),
         note: decision.note.unwrap_or_default(),
@@ -72,8 +69,6 @@ pub(super) fn decision(decision: Decision, of: Option<Money>) -> proto::Decision
 
 /// Money that moved although it should not have.
 pub(in crate::grpc) fn discrepancy(discrepancy: Discrepancy) -> proto::Discrepancy {
-    let amount = discrepancy.currency.zip(discrepancy.amount_minor);
-    let amount = amount.and_then(|(currency, minor)| Money::new(currency, minor).ok());
     let (close_time, closed_by, close_note) = match discrepancy.closed {
         None => (None, String::new(), String::new()),
         Some(closing) => (Some(time(closing.time)), closing.by, closing.note),
@@ -82,7 +77,7 @@ pub(in crate::grpc) fn discrepancy(discrepancy: Discrepancy) -> proto::Discrepan
         discrepancy_id: format!("{}:{}", discrepancy.refund_id, discrepancy.number),
         refund_id: discrepancy.refund_id.to_string(),
         account: discrepancy.account.as_str().to_owned(),
-        amount: amount.map(money),
+        amount: amount(discrepancy.amount_minor, discrepancy.currency),
         provider_refund_id: discrepancy.provider_refund_id.unwrap_or_default(),
         open_time: Some(time(discrepancy.opened)),
         close_time,

@@ -114,14 +114,10 @@ impl World {
         self.give_up(before, after);
         let goes = verdict.goes;
         let written = member.row.begun(verdict, attempt, lease, now);
-        wakes.changed.extend(written.events.iter().map(|event| event.refund_id));
+        wakes.add(&written, now);
         let refund = Box::new(written.row.refund.clone());
         self.write(written);
-        if goes {
-            return Begun::Go(refund);
-        }
-        wakes.due |= refund.due.is_some_and(|due| due <= now);
-        Begun::Stay(refund)
+        if goes { Begun::Go(refund) } else { Begun::Stay(refund) }
     }
 
     /// How long until a budget has a slot.

@@ -9,7 +9,7 @@ use crate::domain::event::Actor;
 use crate::domain::id::{AccountName, RefundId};
 use crate::domain::query::Place;
 use crate::domain::refund::{NewRefund, Refund, StateKind};
-use crate::domain::ruling::{Ruled, Ruling, rule as decide};
+use crate::domain::ruling::Ruling;
 use crate::domain::timestamp::Timestamp;
 use crate::store::row::{EsimKey, GuardKey, age, frees_order};
 use crate::store::wake::Wakes;
@@ -27,22 +27,13 @@ impl World {
             return Ok((RuledAs::NotFound, Wakes::default()));
         };
         let earlier = self.history(id)?.decisions;
-        let ruled = match decide(&before.refund, ruling, account, &earlier, now) {
-            Ok(Ruled::Already) => {
-                return Ok((RuledAs::Already(Box::new(before.refund)), Wakes::default()));
-            }
-            Err(objection) => {
-                return Ok((RuledAs::Refused(Box::new(before.refund), objection), Wakes::default()));
-            }
-            Ok(ruled) => ruled,
+        let mut wakes = Wakes::default();
+        let written = match before.rule(ruling, account, &earlier, now) {
+            Ok(written) => written,
+            Err(told) => return Ok((told, wakes)),
         };
-        let written = before.ruled(ruled, account, now);
+        wakes.add(&written, now);
         let after = written.row.refund.clone();
-        let mut wakes = Wakes {
-            changed: written.events.iter().map(|event| event.refund_id).collect(),
-            due: written.row.due.or(after.follow).is_some_and(|due| due <= now),
-            ..Wakes::default()
-        };
         let (held, holds) = (before.refund.held_minor(), after.held_minor());
         if let Some(key) = GuardKey::of_refund(&after).filter(|_| held != holds) {
             let guard = self.guards.get(&key);

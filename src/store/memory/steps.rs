@@ -36,8 +36,7 @@ impl World {
                 if let Acceptance::Accepted { transition, guard } = &mut acceptance {
                     let written = Written::accepted(transition);
                     let refund = &written.row.refund;
-                    wakes.changed.push(refund.id);
-                    wakes.due |= refund.due.is_some_and(|due| due <= now);
+                    wakes.add(&written, now);
                     self.keys.insert(scope, refund.id);
                     self.claims.extend(esims.into_iter().map(|key| (key, refund.id)));
                     self.guards.extend(key.zip(guard.clone()));
@@ -62,8 +61,7 @@ impl World {
             let noticed = self.noticed_of(before.refund.id);
             match before.step(member, record, &noticed, account, now)? {
                 Stepped::Applied(after) => {
-                    wakes.changed.extend(after.events.iter().map(|event| event.refund_id));
-                    wakes.due |= after.row.held.is_none() && after.row.due.is_some_and(|due| due <= now);
+                    wakes.add(&after, now);
                     told.push(Recorded::Applied(Box::new(after.row.refund.clone())));
                     steps.push((before, after));
                 }

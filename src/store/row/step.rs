@@ -12,10 +12,10 @@ use crate::domain::history::{Decision, DecisionKind, Entry, Head};
 use crate::domain::id::RefundId;
 use crate::domain::plan::next_follow;
 use crate::domain::refund::{Change, IllegalTransition, Refund, State, StateKind, Success, Transition};
-use crate::domain::ruling::Ruled;
+use crate::domain::ruling::{Ruled, Ruling, rule};
 use crate::domain::timestamp::Timestamp;
 use crate::store::history::{Sealed, seal};
-use crate::store::{AttemptRecord, Member, Record};
+use crate::store::{AttemptRecord, Member, Record, RuledAs};
 
 /// How often in a row a final refund waits for a look that teaches something, once its schedule is over.
 const FOLLOW_WAITS_MAX: u32 = 20;
@@ -136,18 +136,32 @@ impl Row {
     }
 
     /// What a person's ruling writes. A worker that has the refund loses it by a change of its state.
-    pub(in crate::store) fn ruled(&self, ruled: Ruled, account: Option<&Account>, now: Timestamp) -> Written {
-        let (refund, entries) = ruled.applied(&self.refund);
+    ///
+    /// # Errors
+    /// What it comes to where nothing is to be written.
+    pub(in crate::store) fn rule(
+        &self,
+        ruling: &Ruling,
+        account: Option<&Account>,
+        earlier: &[Decision],
+        now: Timestamp,
+    ) -> Result<Written, RuledAs> {
+        let stands = || Box::new(self.refund.clone());
+        let (refund, entries) = match rule(&self.refund, ruling, account, earlier, now) {
+            Ok(Ruled::Already) => return Err(RuledAs::Already(stands())),
+            Err(objection) => return Err(RuledAs::Refused(stands(), objection)),
+            Ok(ruled) => ruled.applied(&self.refund),
+        };
         if refund.state.kind() == self.refund.state.kind() {
             // Whoever looks at it now need not be asked to.
             let mut row = self.clone();
             row.refund = refund;
             row.due = if self.held.is_some() { self.due } else { row.refund.due };
-            return row.written(entries);
+            return Ok(row.written(entries));
         }
         let (mut refund, _told) = told_once(refund, None);
         refund.follow = account.and_then(|account| self.follow(&refund, None, account, now));
-        self.settled(refund).written(entries)
+        Ok(self.settled(refund).written(entries))
     }
 
     /// What the closing of a discrepancy writes of its refund.

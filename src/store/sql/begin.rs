@@ -181,10 +181,9 @@ async fn write(
     let goes = verdict.goes;
     claims::delete(tx, row.refund.id, &EsimKey::given_up(&row.refund, &verdict.transition.refund)).await?;
     let written = row.begun(verdict, attempt, intent.lease, now);
-    refunds::write(tx, std::slice::from_ref(&written)).await?;
-    wakes.changed.extend(written.events.iter().map(|event| event.refund_id));
+    wakes.add(&written, now);
+    refunds::write(tx, &written).await?;
     let refund = Box::new(written.row.refund);
-    wakes.due |= !goes && refund.due.is_some_and(|due| due <= now);
     Ok(if goes { Begun::Go(refund) } else { Begun::Stay(refund) })
 }
 

@@ -49,8 +49,7 @@ pub(super) async fn create(tx: &Tx, batch: &[NewRefund]) -> Result<(Vec<Acceptan
             accepted.insert(scope, first.row.refund.clone());
             taken.extend(esims.iter().cloned());
             claimed.extend(esims.into_iter().map(|key| (key, transition.refund.id)));
-            wakes.changed.push(transition.refund.id);
-            wakes.due |= transition.refund.due.is_some_and(|due| due <= now);
+            wakes.add(&first, now);
             written.push(first);
         }
         acceptances.push(acceptance);

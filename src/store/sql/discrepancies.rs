@@ -78,7 +78,7 @@ pub(super) async fn close(
         .exec(&tx.conn)
         .await?;
     let written = row.closing(actor, note, now);
-    refunds::write(tx, std::slice::from_ref(&written)).await?;
+    refunds::write(tx, &written).await?;
     let wakes = Wakes { grown: vec![written.head()], ..Wakes::default() };
     Ok((Closed::Now(Box::new(found.closed(now, &actor.name, note))), wakes))
 }

@@ -38,10 +38,9 @@ pub(super) async fn record(
         let noticed = discrepancies::known_of(tx, &before.refund).await?;
         match before.step(member, record, &noticed, account, now)? {
             Stepped::Applied(after) => {
-                wakes.changed.extend(after.events.iter().map(|event| event.refund_id));
-                wakes.due |= after.row.held.is_none() && after.row.due.is_some_and(|due| due <= now);
+                wakes.add(&after, now);
                 told.push(Recorded::Applied(Box::new(after.row.refund.clone())));
-                refunds::write(tx, std::slice::from_ref(&after)).await?;
+                refunds::write(tx, &after).await?;
                 steps.push((before, after));
             }
             Stepped::Late(evidence) => {
@@ -54,7 +53,7 @@ pub(super) async fn record(
     wakes.noticed = opened.map(|(before, _)| before.refund.id).collect();
     wakes.grown = late.iter().map(|(_, written)| written.head()).collect();
     for (_, evidence) in &late {
-        refunds::write(tx, std::slice::from_ref(evidence)).await?;
+        refunds::write(tx, evidence).await?;
     }
     for (before, after) in &steps {
         let given_up = EsimKey::given_up(&before.refund, &after.row.refund);

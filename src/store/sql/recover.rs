@@ -45,7 +45,7 @@ pub(super) async fn recover(
         if let Some(attempt) = &restored.attempt {
             insert_attempt(tx, attempt).await?;
         }
-        refunds::write(tx, std::slice::from_ref(&restored.written)).await?;
+        refunds::write(tx, &restored.written).await?;
         grown.push(restored.written.head());
         made_unknown.push(row.refund.id);
     }

@@ -55,16 +55,14 @@ pub(super) async fn insert(tx: &Tx, accepted: &[Written]) -> Result<(), Fault> {
     append(tx, accepted).await
 }
 
-/// Writes what becomes of locked refunds.
-pub(super) async fn write(tx: &Tx, written: &[Written]) -> Result<(), Fault> {
-    for Written { row, .. } in written {
-        refund::Entity::update_many()
-            .set(row::refund::changes(row))
-            .filter(refund::Column::Id.eq(row.refund.id.0))
-            .exec(&tx.conn)
-            .await?;
-    }
-    append(tx, written).await
+/// Writes what becomes of a locked refund.
+pub(super) async fn write(tx: &Tx, written: &Written) -> Result<(), Fault> {
+    refund::Entity::update_many()
+        .set(row::refund::changes(&written.row))
+        .filter(refund::Column::Id.eq(written.row.refund.id.0))
+        .exec(&tx.conn)
+        .await?;
+    append(tx, std::slice::from_ref(written)).await
 }
 
 /// Appends to histories and events; the locks on the refunds keep each refund's in order.

@@ -10,7 +10,7 @@ use crate::domain::account::{Account, AccountIdentity};
 use crate::domain::admission::{AccountState, Amendment};
 use crate::domain::history::History;
 use crate::domain::id::RefundId;
-use crate::domain::ruling::{Ruled, Ruling, rule as decide};
+use crate::domain::ruling::Ruling;
 use crate::store::history::opened;
 use crate::store::row::{EsimKey, GuardKey, frees_order};
 use crate::store::wake::Wakes;
@@ -32,27 +32,18 @@ pub(super) async fn rule(
         Vec::new()
     };
     let now = tx.now().await?;
-    let ruled = match decide(&before.refund, ruling, account, &earlier, now) {
-        Ok(Ruled::Already) => {
-            return Ok((RuledAs::Already(Box::new(before.refund)), Wakes::default()));
-        }
-        Err(objection) => {
-            return Ok((RuledAs::Refused(Box::new(before.refund), objection), Wakes::default()));
-        }
-        Ok(ruled) => ruled,
+    let mut wakes = Wakes::default();
+    let written = match before.rule(ruling, account, &earlier, now) {
+        Ok(written) => written,
+        Err(told) => return Ok((told, wakes)),
     };
-    let written = before.ruled(ruled, account, now);
-    refunds::write(tx, std::slice::from_ref(&written)).await?;
-    let after = &written.row;
-    let mut wakes = Wakes {
-        changed: written.events.iter().map(|event| event.refund_id).collect(),
-        due: after.due.or(after.refund.follow).is_some_and(|due| due <= now),
-        ..Wakes::default()
-    };
-    claims::delete(tx, id, &EsimKey::given_up(&before.refund, &after.refund)).await?;
-    let (held, holds) = (before.refund.held_minor(), after.refund.held_minor());
-    let frees = account.is_some_and(|account| frees_order(&before.refund, &after.refund, account));
-    if let Some(key) = GuardKey::of_refund(&after.refund).filter(|_| held != holds || frees) {
+    wakes.add(&written, now);
+    refunds::write(tx, &written).await?;
+    let (before, after) = (before.refund, written.row.refund);
+    claims::delete(tx, id, &EsimKey::given_up(&before, &after)).await?;
+    let (held, holds) = (before.held_minor(), after.held_minor());
+    let frees = account.is_some_and(|account| frees_order(&before, &after, account));
+    if let Some(key) = GuardKey::of_refund(&after).filter(|_| held != holds || frees) {
         let mut guards = Guards::lock(tx, &[key.clone()].into()).await?;
         let at = row::Reading::new("guards", &key.order_key);
         let guard = at.need("order_key", guards.get(&key))?.moved(held, holds);
@@ -62,7 +53,7 @@ pub(super) async fn rule(
             wakes.due |= guards::wake_waiting(tx, &key, now).await?;
         }
     }
-    Ok((RuledAs::Done(Box::new(written.row.refund)), wakes))
+    Ok((RuledAs::Done(Box::new(after)), wakes))
 }
 
 /// Pauses or resumes an account.
