@@ -39,7 +39,7 @@ pub use operate::{Resolution, Retry};
 pub use paging::{PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX, Paging};
 pub use queue::Waiting;
 pub use validate::Validated;
-pub use watch::{Start, Token, Watch, WatchItem, WatchTarget, Watched};
+pub use watch::{Start, Token, Watch, WatchFilter, WatchItem, WatchTarget, Watched};
 
 /// A fault of one field of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]

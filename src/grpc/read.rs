@@ -7,14 +7,13 @@ use std::collections::BTreeMap;
 use prost_types::Timestamp as WireTime;
 
 use crate::domain::content::{Content, ICCIDS_MAX, Payment, Target};
-use crate::domain::event::EventFilter;
 use crate::domain::free_text;
 use crate::domain::id::{AccountName, CallerName, Iccid, OrderId, RefundId, RequestId, TransactionId};
 use crate::domain::money::{Currency, Money};
 use crate::domain::reason::Reason;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::{Rule, free_text::NOTES_CHARS_MAX};
-use crate::service::{FieldFault, Start, Watch, WatchTarget};
+use crate::service::{FieldFault, Start, Watch, WatchFilter, WatchTarget};
 
 use super::proto;
 
@@ -210,11 +209,14 @@ pub(super) fn watch(request: proto::StreamRefundStatusRequest) -> Result<Watch, 
     }
 }
 
-fn filter(faults: &mut Faults, wire: &proto::StreamFilter) -> EventFilter {
+fn filter(faults: &mut Faults, wire: &proto::StreamFilter) -> WatchFilter {
     let account = given(faults, "filter.account", &wire.account, AccountName::parse);
     let caller = given(faults, "filter.caller", &wire.caller, CallerName::parse);
-    let order_key = Some(wire.order_id.clone()).filter(|id| !id.is_empty());
-    EventFilter { caller, account, order_key, nothing: false }
+    let order_id = given(faults, "filter.order_id", &wire.order_id, OrderId::parse);
+    if wire.account.is_empty() && !wire.order_id.is_empty() {
+        faults.add("filter.order_id", "needs the account whose order it is");
+    }
+    WatchFilter { caller, account, order_id }
 }
 
 fn reason(wire: proto::Reason) -> Reason {

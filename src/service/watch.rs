@@ -9,7 +9,7 @@ use tokio::sync::{OwnedSemaphorePermit, broadcast, mpsc};
 use tokio::time::Instant;
 
 use crate::domain::Rule;
-use crate::domain::event::{Event, EventFilter};
+use crate::domain::event::Event;
 use crate::domain::id::{CallerName, RefundId};
 use crate::domain::money::Money;
 use crate::domain::refund::Refund;
@@ -18,6 +18,7 @@ use crate::store::Changed;
 
 use super::{Caller, Error, FieldFault, Service};
 
+pub use filtered::WatchFilter;
 pub use token::Token;
 
 /// Events read at once.
@@ -52,8 +53,8 @@ pub struct Watch {
 pub enum WatchTarget {
     /// One refund.
     Refund(RefundId),
-    /// All that match; `order_id` stands in `order_key` as the caller gave it.
-    Filter(EventFilter),
+    /// All that match.
+    Filter(WatchFilter),
 }
 
 /// One message, and the token that goes on after it.

@@ -10,15 +10,26 @@ use tokio::time::Instant;
 
 use crate::domain::Rule;
 use crate::domain::event::EventFilter;
-use crate::domain::id::{OrderId, RefundId};
+use crate::domain::id::{AccountName, CallerName, OrderId, RefundId};
 use crate::domain::money::Money;
 use crate::store::Changed;
 
 use super::{BUFFER_SIZE, Gone, Start, Token, WatchItem, Watched, wrong_token};
-use crate::service::{Caller, Error, FieldFault, Service};
+use crate::service::{Caller, Error, Service};
 
 /// Positions, and open refunds, that are looked through at once, whatever of them matches.
 const WINDOW: u64 = 500;
+
+/// Which refunds are watched: those that match all that is given.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct WatchFilter {
+    /// Of this caller.
+    pub caller: Option<CallerName>,
+    /// Of this account.
+    pub account: Option<AccountName>,
+    /// Of this order of the account.
+    pub order_id: Option<OrderId>,
+}
 
 /// A stream of a filter at work.
 struct Watcher {
@@ -64,7 +75,7 @@ impl Service {
     pub(super) async fn watch_filter(
         self: &Arc<Self>,
         caller: &Caller,
-        asked: EventFilter,
+        asked: WatchFilter,
         start: &Start,
     ) -> Result<mpsc::Receiver<Result<Watched, Error>>, Error> {
         caller.needs_a_right()?;
@@ -103,25 +114,17 @@ impl Service {
     }
 
     /// A filter in the form that the store compares, narrowed to what the caller may read.
-    fn readable(&self, caller: &Caller, mut filter: EventFilter) -> Result<EventFilter, Error> {
+    fn readable(&self, caller: &Caller, asked: WatchFilter) -> Result<EventFilter, Error> {
+        let WatchFilter { caller: owner, account, order_id } = asked;
+        let mut filter = EventFilter { caller: owner, account, ..EventFilter::default() };
         if !(caller.read_all || caller.operate) {
             // Another's refunds are not told apart from none.
-            let own = filter.caller.is_none_or(|asked| asked == caller.name);
+            filter.nothing = filter.caller.as_ref().is_some_and(|owner| *owner != caller.name);
             filter.caller = Some(caller.name.clone());
-            filter.nothing = !own;
         }
-        let Some(name) = &filter.account else {
-            if filter.order_key.is_some() {
-                let rule = "needs the account whose order it is";
-                return Err(Error::Invalid(vec![FieldFault::new("filter.order_id", rule)]));
-            }
-            return Ok(filter);
-        };
-        let account = self.account_of(caller, name)?;
-        if let Some(order_id) = filter.order_key.take() {
-            let fault = |rule: Rule| Error::Invalid(vec![FieldFault::new("filter.order_id", rule.0)]);
-            let order_id = OrderId::parse(&order_id).map_err(fault)?;
-            filter.order_key = Some(account.identity.provider.canonical_order(&order_id));
+        if let Some(name) = &filter.account {
+            let provider = self.account_of(caller, name)?.identity.provider;
+            filter.order_key = order_id.map(|order_id| provider.canonical_order(&order_id));
         }
         Ok(filter)
     }

@@ -4,8 +4,8 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 
+use super::WatchFilter;
 use crate::domain::Rule;
-use crate::domain::event::EventFilter;
 use crate::domain::id::{CallerName, RefundId};
 use crate::service::paging::List;
 
@@ -79,7 +79,7 @@ impl Token {
     pub(super) fn of_filter(
         text: &str,
         caller: &CallerName,
-        filter: &EventFilter,
+        filter: &WatchFilter,
     ) -> Result<(i64, Option<RefundId>), Rule> {
         let plain = plain(text)?;
         let parts: Vec<&str> = plain.split('.').collect();
@@ -101,11 +101,11 @@ impl Token {
     }
 
     /// What a caller watches, in short.
-    pub(super) fn watched(caller: &CallerName, filter: &EventFilter) -> String {
+    pub(super) fn watched(caller: &CallerName, filter: &WatchFilter) -> String {
         List::new("watched", caller)
             .with("caller", filter.caller.as_ref())
             .with("account", filter.account.as_ref())
-            .with("order_id", filter.order_key.as_ref())
+            .with("order_id", filter.order_id.as_ref())
             .name()
     }
 }
@@ -127,6 +127,7 @@ fn hash(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::id::OrderId;
 
     #[test]
     fn a_token_is_bound_to_its_caller_and_its_refund() {
@@ -136,7 +137,7 @@ mod tests {
         assert_eq!(Token::of_refund(&token, &caller, id), Ok(3));
         assert!(Token::of_refund(&token, &CallerName::parse("other").unwrap(), id).is_err());
         assert!(Token::of_refund(&token, &caller, RefundId(uuid::Uuid::from_u128(8))).is_err());
-        assert!(Token::of_filter(&token, &caller, &EventFilter::default()).is_err());
+        assert!(Token::of_filter(&token, &caller, &WatchFilter::default()).is_err());
         assert!(Token::of_refund("nonsense", &caller, id).is_err());
         assert!(Token::of_refund("", &caller, id).is_err());
     }
@@ -144,12 +145,12 @@ mod tests {
     #[test]
     fn a_token_is_bound_to_its_filter() {
         let caller = CallerName::parse("shop").unwrap();
-        let filter = EventFilter { order_key: Some("7".to_owned()), ..EventFilter::default() };
+        let filter = WatchFilter { order_id: OrderId::parse("7").ok(), ..WatchFilter::default() };
         let id = RefundId(uuid::Uuid::from_u128(7));
         let watched = Token::watched(&caller, &filter);
         let token = Token::Filter { position: 9, snapshot: Some(id), watched }.encode();
         assert_eq!(Token::of_filter(&token, &caller, &filter), Ok((9, Some(id))));
-        assert!(Token::of_filter(&token, &caller, &EventFilter::default()).is_err());
+        assert!(Token::of_filter(&token, &caller, &WatchFilter::default()).is_err());
         assert!(Token::of_filter(&token, &CallerName::parse("other").unwrap(), &filter).is_err());
         assert!(Token::of_refund(&token, &caller, id).is_err());
     }
