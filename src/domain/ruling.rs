@@ -221,12 +221,12 @@ fn checked(refund: &Refund, lookup: bool, now: Timestamp) -> Result<Refund, Obje
     match &refund.state {
         State::Unknown { .. } | State::InReview { .. } => refund.due = Some(now),
         State::Succeeded(_) | State::PartiallySucceeded(_) | State::Reversed(_) | State::Failed(_)
-            if lookup && refund.sends > 0 =>
+            if refund.sends > 0 =>
         {
+            if !lookup {
+                return Err(Objection::NoLookup);
+            }
             refund.follow = Some(now);
-        }
-        State::Succeeded(_) | State::PartiallySucceeded(_) | State::Reversed(_) if !lookup => {
-            return Err(Objection::NoLookup);
         }
         State::Pending { .. }
         | State::Sending { .. }

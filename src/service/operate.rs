@@ -188,17 +188,13 @@ fn no_part() -> FieldFault {
 /// and of which the evidence shows it; the rest of one that succeeded in part.
 fn what_to_retry(refund: &Refund, retry: &Retry) -> Result<Target, Error> {
     let (state, mut faults) = (refund.state.kind(), Vec::new());
-    match state {
-        StateKind::Failed | StateKind::Canceled | StateKind::PartiallySucceeded | StateKind::Reversed => {}
-        StateKind::Unknown => {
-            if retry.evidence.is_none() {
-                let rule = "the refund is UNKNOWN: say what shows that nothing was effected";
-                faults.push(FieldFault::new("evidence", rule));
-            }
+    if state == StateKind::Unknown {
+        if retry.evidence.is_none() {
+            let rule = "the refund is UNKNOWN: say what shows that nothing was effected";
+            faults.push(FieldFault::new("evidence", rule));
         }
-        StateKind::Pending | StateKind::Sending | StateKind::InReview | StateKind::Succeeded => {
-            return Err(Error::StateForbids { state, what: "tried again" });
-        }
+    } else if !state.leaves_a_rest() {
+        return Err(Error::StateForbids { state, what: "tried again" });
     }
     let target = match &refund.content.target {
         Target::Payment(payment) => failed_payment(refund, payment, retry.amount).map(Target::Payment),

@@ -1,7 +1,6 @@
 //! A refund that tries another one again: what the other one must be.
 
 use crate::domain::content::Content;
-use crate::domain::refund::StateKind;
 
 use super::{Caller, Error, FieldFault, Service};
 
@@ -20,15 +19,6 @@ impl Service {
             return fault("must be a refund of the same account");
         }
         let state = first.state.kind();
-        match state {
-            StateKind::Failed | StateKind::Canceled | StateKind::PartiallySucceeded | StateKind::Reversed => {
-                Ok(())
-            }
-            StateKind::Pending
-            | StateKind::Sending
-            | StateKind::Unknown
-            | StateKind::InReview
-            | StateKind::Succeeded => Err(Error::StateForbids { state, what: "tried again" }),
-        }
+        if state.leaves_a_rest() { Ok(()) } else { Err(Error::StateForbids { state, what: "tried again" }) }
     }
 }

@@ -39,6 +39,11 @@ impl StateKind {
         }
     }
 
+    /// Whether it is known that something did not go back, and will not: another refund may try that again.
+    pub const fn leaves_a_rest(self) -> bool {
+        self.is_final() && !matches!(self, Self::Succeeded)
+    }
+
     /// The table above, by its ends: repeated here so that `apply` is held against it, and a test against
     /// both.
     pub const fn may_become(self, to: Self) -> bool {
